@@ -1,0 +1,2 @@
+//! The pure parts of trustlog.
+#![forbid(unsafe_code)]
