@@ -1,0 +1,24 @@
+//! Arguments every function checks the same way.
+
+use crate::error::{Error, Result};
+
+/// Not NULL.
+pub fn given<T>(name: &str, value: Option<T>) -> Result<T> {
+    value.ok_or_else(|| Error::null(name))
+}
+
+/// One of the allowed names.
+pub fn one_of<T>(name: &str, value: &str, parse: fn(&str) -> Option<T>, allowed: &[&str]) -> Result<T> {
+    parse(value).ok_or_else(|| {
+        Error::invalid(format!("invalid {name}: \"{value}\""), format!("Allowed values: {}.", allowed.join(", ")))
+    })
+}
+
+/// A number of rows from 1 to `max`.
+pub fn rows(name: &str, value: Option<i32>, max: i32) -> Result<i64> {
+    let value = given(name, value)?;
+    if (1..=max).contains(&value) {
+        return Ok(i64::from(value));
+    }
+    Err(Error::invalid(format!("invalid {name}: {value}"), format!("Give a number from 1 to {max}.")))
+}

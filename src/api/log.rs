@@ -1,0 +1,78 @@
+//! The log: sealing by hand, its head, pausing, continuing after a restore.
+
+use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::prelude::*;
+use trustlog_core::scan::ScanFrom;
+
+use super::arguments::{given, one_of};
+use crate::config;
+use crate::error::{Error, SqlResult};
+use crate::log::freeze;
+use crate::log::seal::{self, Sealing};
+use crate::pg::{catalog, xact};
+use crate::store::{state, tile};
+
+#[pg_extern(schema = "trustlog", name = "seal", security_definer)]
+#[search_path(pg_catalog, pg_temp)]
+fn seal_visible() -> SqlResult<i64> {
+    if catalog::sees_one_snapshot() {
+        return Err(Error::state(
+            "cannot seal in a transaction that sees one snapshot throughout",
+            "Call seal() under READ COMMITTED.",
+        )
+        .into());
+    }
+    let limit = config::seal_batch_size();
+    let (mut sealed, mut from) = (0, ScanFrom::Start);
+    loop {
+        let batch = match seal::seal_batch(from, limit)? {
+            Sealing::Done(batch) => batch,
+            Sealing::Busy => return Err(seal::busy().into()),
+            Sealing::Paused => {
+                return Err(Error::state("sealing is paused", "Call trustlog.resume() first.").into());
+            }
+            Sealing::Frozen(reason) => {
+                return Err(Error::state(format!("the log is frozen: {reason}"), freeze::HOW_TO_CONTINUE).into());
+            }
+        };
+        sealed += i64::try_from(batch.sealed).unwrap_or(0);
+        for (seq, reason) in batch.set_aside {
+            warning!("record {seq} cannot be sealed and was set aside: {reason}");
+        }
+        match batch.highest {
+            Some(highest) => from = ScanFrom::Floor(highest),
+            None => break,
+        }
+    }
+    xact::announce_at_commit();
+    Ok(sealed)
+}
+
+#[pg_extern(schema = "trustlog", stable, security_definer)]
+#[search_path(pg_catalog, pg_temp)]
+fn tree_head() -> Result<TableIterator<'static, (name!(size, i64), name!(root, Vec<u8>))>, ErrorReport> {
+    let size = state::size()?;
+    Ok(TableIterator::once((size, tile::root(size)?.to_vec())))
+}
+
+#[pg_extern(schema = "trustlog", security_definer)]
+#[search_path(pg_catalog, pg_temp)]
+fn pause(what: default!(Option<&str>, "'all'")) -> SqlResult<()> {
+    let known = |name: &str| ["delivery", "all"].into_iter().find(|known| *known == name);
+    let what = one_of("what", given("what", what)?, known, &["delivery", "all"])?;
+    Ok(state::set_paused(Some(what))?)
+}
+
+#[pg_extern(schema = "trustlog", security_definer)]
+#[search_path(pg_catalog, pg_temp)]
+fn resume() -> SqlResult<()> {
+    state::set_paused(None)?;
+    xact::wake_at_commit();
+    Ok(())
+}
+
+#[pg_extern(schema = "trustlog", security_definer)]
+#[search_path(pg_catalog, pg_temp)]
+fn continue_log(old_copy_is_gone: default!(Option<bool>, "false")) -> SqlResult<i64> {
+    Ok(freeze::continue_log(given("old_copy_is_gone", old_copy_is_gone)?)?)
+}

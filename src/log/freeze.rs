@@ -1,0 +1,38 @@
+//! When the log must not grow: it came out of a dump, and nobody has said yet how it goes on.
+
+use crate::error::{Error, Result};
+use crate::pg::{lock, xact};
+use crate::store::{outbox, state, tile};
+
+/// What to call, and what it decides.
+pub const HOW_TO_CONTINUE: &str = "Check that everything was restored, then call trustlog.continue_log(): with \
+    old_copy_is_gone => true if the old database will never be used again, otherwise the log goes on as a new history.";
+
+/// Why nothing may be sealed, if so.
+pub fn reason(gate: &state::Gate) -> Result<Option<String>> {
+    if gate.restored {
+        return Ok(Some("records were restored from a dump".to_owned()));
+    }
+    Ok(tile::misfit(gate.size)?.map(|misfit| format!("log and tiles do not fit: {misfit}")))
+}
+
+/// Lets a restored log grow again. Returns how many records wait to be sealed.
+pub fn continue_log(old_copy_is_gone: bool) -> Result<i64> {
+    if !lock::try_sealer() {
+        return Err(super::seal::busy());
+    }
+    let gate = state::gate()?;
+    if let Some(misfit) = tile::misfit(gate.size)? {
+        return Err(Error::state(
+            format!("the log cannot be continued: {misfit}"),
+            "Restore the missing rows of trustlog.leaf and trustlog.tile from the same dump first.",
+        ));
+    }
+    if !gate.restored {
+        return Err(Error::state("the log is not frozen", "There is nothing to continue."));
+    }
+    let waiting = outbox::release_restored()?;
+    state::continue_log(!old_copy_is_gone, gate.size, &tile::root(gate.size)?)?;
+    xact::wake_at_commit();
+    Ok(waiting)
+}

@@ -1,0 +1,231 @@
+//! The background processes: one launcher for the server, one worker for each database that has the extension.
+
+pub mod launcher;
+
+use std::ffi::CStr;
+use std::time::{Duration, Instant};
+
+use pgrx::{pg_sys, warning};
+use trustlog_core::backoff::Policy;
+use trustlog_core::model::Sink;
+use trustlog_core::scan::{Next, Outcome, Scan, ScanFrom};
+
+use crate::config;
+use crate::log::freeze;
+use crate::log::seal::{self, Batch, Sealing};
+use crate::pg::session::{self, Failure};
+use crate::pg::shared::{self, Obstacle, Phase, Slot, Verdict};
+use crate::pg::{background, catalog};
+
+const SEALING: &CStr = c"trustlog: sealing";
+
+/// How soon to try again when another session holds the sealer's lock.
+const BUSY_WAIT: Duration = Duration::from_millis(100);
+
+/// How often the settings are compared with the catalog's when nobody announced a change.
+const SETTINGS_CHECK: Duration = Duration::from_secs(60);
+
+/// Errors that repeat are tried again ever more slowly, and never later than a person would notice.
+const ERROR_BACKOFF: Policy =
+    Policy { base: Duration::from_secs(1), factor: 2.0, max: Duration::from_secs(60), jitter: 0.0 };
+
+/// The life of a worker. Returns when it is to end, with the reason.
+pub fn run(slot: &'static Slot) -> Verdict {
+    let (extension, settings) = match session::transaction(|| Ok((catalog::extension(), catalog::settings_fingerprint()?))) {
+        Ok((Some(extension), settings)) => (extension, settings),
+        Ok((None, _)) => return Verdict::NoExtension,
+        Err(failure) => {
+            warning!("trustlog worker: {}", failure.message);
+            return Verdict::Crashed;
+        }
+    };
+    slot.set_phase(Phase::Idle);
+    shared::wake_launcher();
+    let mut worker = Worker {
+        slot,
+        extension,
+        settings,
+        settings_checked: Instant::now(),
+        scan: Scan::new(),
+        failures: 0,
+        told: None,
+    };
+    loop {
+        background::answer_interrupts();
+        if slot.told_to_stop() {
+            return Verdict::Restart;
+        }
+        // Before looking for work: what commits from now on wakes again.
+        slot.take_woken();
+        match worker.step() {
+            Step::Again => {}
+            Step::Sleep(limit) => {
+                slot.set_phase(Phase::Idle);
+                background::sleep(limit.unwrap_or_else(config::poll_interval));
+            }
+            Step::End(verdict) => return verdict,
+        }
+    }
+}
+
+enum Step {
+    Again,
+    /// Until woken, or for so long; `None` is the poll interval.
+    Sleep(Option<Duration>),
+    End(Verdict),
+}
+
+struct Worker {
+    slot: &'static Slot,
+    /// The extension's oid: another one means that it was dropped and created again.
+    extension: pg_sys::Oid,
+    settings: String,
+    settings_checked: Instant,
+    scan: Scan,
+    /// Errors in a row.
+    failures: u32,
+    /// The last thing that was said in the server log, so that it is said once.
+    told: Option<String>,
+}
+
+impl Worker {
+    fn step(&mut self) -> Step {
+        if self.settings_are_due() {
+            match self.settings_changed() {
+                // A new process reads them as every session does.
+                Ok(true) => return Step::End(Verdict::Restart),
+                Ok(false) => {}
+                Err(failure) => return self.failed(&failure),
+            }
+        }
+        if !config::worker_enabled() {
+            self.slot.set_obstacle(Obstacle::Disabled);
+            self.scan.reset();
+            return self.check_extension();
+        }
+        self.warn_of_sink();
+        match self.scan.next(Instant::now()) {
+            Next::Sleep(limit) => Step::Sleep(limit),
+            Next::Scan(from) => self.seal(from),
+        }
+    }
+
+    fn seal(&mut self, from: ScanFrom) -> Step {
+        background::report_running(SEALING);
+        self.slot.set_phase(Phase::Sealing);
+        let (began, limit) = (Instant::now(), config::seal_batch_size());
+        let extension = self.extension;
+        let result = session::transaction(|| match catalog::extension() {
+            Some(found) if found == extension => seal::seal_batch(from, limit).map(Found::Sealing),
+            Some(other) => Ok(Found::Recreated(other)),
+            None => Ok(Found::Dropped),
+        });
+        match result {
+            Ok(Found::Dropped) => Step::End(Verdict::NoExtension),
+            Ok(Found::Recreated(other)) => {
+                self.extension = other;
+                self.scan.reset();
+                Step::Again
+            }
+            Ok(Found::Sealing(sealing)) => {
+                self.failures = 0;
+                self.after(sealing, limit, began)
+            }
+            Err(failure) => self.failed(&failure),
+        }
+    }
+
+    fn after(&mut self, sealing: Sealing, limit: i64, began: Instant) -> Step {
+        match sealing {
+            Sealing::Done(batch) => {
+                self.slot.set_obstacle(Obstacle::None);
+                let now = Instant::now();
+                let full = i64::try_from(batch.taken).is_ok_and(|taken| taken >= limit);
+                self.scan.record(Outcome { highest: batch.highest, full, took: now.duration_since(began) }, now);
+                self.report(&batch);
+                Step::Again
+            }
+            Sealing::Busy => self.obstructed(Obstacle::Busy, Some(BUSY_WAIT)),
+            Sealing::Paused => self.obstructed(Obstacle::Paused, None),
+            Sealing::Frozen(reason) => {
+                self.tell(format!("the log is frozen, nothing is sealed: {reason}"), Some(freeze::HOW_TO_CONTINUE));
+                self.obstructed(Obstacle::Frozen, None)
+            }
+        }
+    }
+
+    fn obstructed(&mut self, obstacle: Obstacle, wait: Option<Duration>) -> Step {
+        self.slot.set_obstacle(obstacle);
+        self.scan.reset();
+        Step::Sleep(wait)
+    }
+
+    fn report(&self, batch: &Batch) {
+        use std::sync::atomic::Ordering::SeqCst;
+        if batch.taken == 0 {
+            return;
+        }
+        self.slot.batches.fetch_add(1, SeqCst);
+        self.slot.sealed.fetch_add(i64::try_from(batch.sealed).unwrap_or(0), SeqCst);
+        self.slot.last_sealed_at.store(session::now(), SeqCst);
+        self.slot.announce_attestations();
+        for (seq, reason) in &batch.set_aside {
+            warning!("trustlog worker: record {seq} cannot be sealed and was set aside: {reason}");
+        }
+    }
+
+    fn failed(&mut self, failure: &Failure) -> Step {
+        self.slot.errors.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        self.slot.set_last_error(&failure.message);
+        self.tell(format!("an error, to be tried again: {}", failure.message), None);
+        self.scan.reset();
+        let wait = ERROR_BACKOFF.delay(self.failures, 0.5);
+        self.failures = self.failures.saturating_add(1);
+        Step::Sleep(Some(wait))
+    }
+
+    /// Says something in the server log, unless it was the last thing said.
+    fn tell(&mut self, what: String, hint: Option<&'static str>) {
+        if self.told.as_ref() == Some(&what) {
+            return;
+        }
+        match hint {
+            Some(hint) => warning!("trustlog worker: {what}. {hint}"),
+            None => warning!("trustlog worker: {what}"),
+        }
+        self.told = Some(what);
+    }
+
+    fn warn_of_sink(&mut self) {
+        if config::sink() == Sink::Http {
+            self.tell(
+                "trustlog.sink is http, and this version does not deliver over HTTP: records are sealed and wait".to_owned(),
+                None,
+            );
+        }
+    }
+
+    fn check_extension(&mut self) -> Step {
+        match session::transaction(|| Ok(catalog::extension())) {
+            Ok(Some(_)) => Step::Sleep(None),
+            Ok(None) => Step::End(Verdict::NoExtension),
+            Err(failure) => self.failed(&failure),
+        }
+    }
+
+    fn settings_are_due(&self) -> bool {
+        self.slot.take_settings_changed() || self.settings_checked.elapsed() > SETTINGS_CHECK
+    }
+
+    fn settings_changed(&mut self) -> Result<bool, Failure> {
+        self.settings_checked = Instant::now();
+        Ok(session::transaction(catalog::settings_fingerprint)? != self.settings)
+    }
+}
+
+/// What a worker's transaction found.
+enum Found {
+    Sealing(Sealing),
+    Recreated(pg_sys::Oid),
+    Dropped,
+}

@@ -1,0 +1,3 @@
+-- The extension can be created, and says what it is.
+CREATE EXTENSION trustlog;
+\dx trustlog
