@@ -3,7 +3,7 @@
 //! One enum for the whole extension. The message names the value, the HINT says what to do next. At the SQL surface
 //! every error becomes an [`ErrorReport`] through `From`, so a function returns `Result<T, ErrorReport>` and uses `?`.
 
-use pgrx::PgSqlErrorCode;
+use pgrx::{PgLogLevel, PgSqlErrorCode};
 use pgrx::pg_sys::panic::ErrorReport;
 use thiserror::Error;
 
@@ -56,14 +56,6 @@ pub enum Error {
         /// What to do.
         hint: String,
     },
-    /// 55006: somebody else is at it; try again.
-    #[error("{message}")]
-    Privilege {
-        /// What is forbidden.
-        message: String,
-        /// Who may.
-        hint: String,
-    },
     /// XX000: a bug here, or a damaged database.
     #[error("trustlog: {message}")]
     Internal {
@@ -106,7 +98,6 @@ impl Error {
             Self::UnknownOperation { .. } => PgSqlErrorCode::ERRCODE_NO_DATA_FOUND,
             Self::Clash { .. } => PgSqlErrorCode::ERRCODE_UNIQUE_VIOLATION,
             Self::State { .. } => PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-            Self::Privilege { .. } => PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
             Self::Internal { .. } => PgSqlErrorCode::ERRCODE_INTERNAL_ERROR,
         }
     }
@@ -119,11 +110,16 @@ impl Error {
             }
             Self::Invalid { hint, .. }
             | Self::Clash { hint, .. }
-            | Self::State { hint, .. }
-            | Self::Privilege { hint, .. } => Some(hint.clone()),
+            | Self::State { hint, .. } => Some(hint.clone()),
             Self::Internal { .. } => None,
         }
     }
+}
+
+/// Raises an error where PostgreSQL expects none to be returned: in a trigger.
+pub fn raise(error: Error) -> ! {
+    ErrorReport::from(error).report(PgLogLevel::ERROR);
+    unreachable!("reporting an ERROR does not return")
 }
 
 impl From<Error> for ErrorReport {

@@ -13,12 +13,3 @@ pub fn one_of<T>(name: &str, value: &str, parse: fn(&str) -> Option<T>, allowed:
         Error::invalid(format!("invalid {name}: \"{value}\""), format!("Allowed values: {}.", allowed.join(", ")))
     })
 }
-
-/// A number of rows from 1 to `max`.
-pub fn rows(name: &str, value: Option<i32>, max: i32) -> Result<i64> {
-    let value = given(name, value)?;
-    if (1..=max).contains(&value) {
-        return Ok(i64::from(value));
-    }
-    Err(Error::invalid(format!("invalid {name}: {value}"), format!("Give a number from 1 to {max}.")))
-}

@@ -76,3 +76,9 @@ fn resume() -> SqlResult<()> {
 fn continue_log(old_copy_is_gone: default!(Option<bool>, "false")) -> SqlResult<i64> {
     Ok(freeze::continue_log(given("old_copy_is_gone", old_copy_is_gone)?)?)
 }
+
+/// For the functions that are written in SQL and lock what the sealer then skips.
+#[pg_extern(schema = "trustlog")]
+fn wake_worker_at_end() {
+    xact::wake_at_end();
+}

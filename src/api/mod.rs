@@ -8,6 +8,6 @@ pub mod install;
 mod log;
 mod retries;
 mod save;
-mod stats;
+pub mod stats;
 mod status;
 mod triggers;

@@ -16,7 +16,7 @@ fn is_preloaded() -> bool {
 /// One row for each process of the extension on this server.
 #[pg_extern(schema = "trustlog", stable, parallel_restricted)]
 #[allow(clippy::type_complexity)]
-fn stat_get_workers() -> TableIterator<
+pub fn stat_get_workers() -> TableIterator<
     'static,
     (
         name!(pid, i32),

@@ -163,7 +163,8 @@ pub fn exit(code: c_int) -> ! {
 
 /// Sleeps until woken or for the given time; then answers interrupts and reads the configuration if it changed.
 pub fn sleep(timeout: Duration) {
-    let millis = c_long::try_from(timeout.as_millis()).unwrap_or(c_long::MAX);
+    // Rounded up: a wait of less than a millisecond must not become none.
+    let millis = c_long::try_from(timeout.as_micros().div_ceil(1000)).unwrap_or(c_long::MAX);
     // SAFETY: this process's own latch; dies with the postmaster.
     unsafe {
         pg_sys::pgstat_report_activity(pg_sys::BackendState::STATE_IDLE, std::ptr::null());

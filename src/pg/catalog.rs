@@ -88,12 +88,6 @@ pub fn sees_one_snapshot() -> bool {
     unsafe { pg_sys::XactIsoLevel >= pg_sys::XACT_REPEATABLE_READ as i32 }
 }
 
-/// Whether the server is a standby.
-pub fn in_recovery() -> bool {
-    // SAFETY: reads shared memory that every backend is attached to.
-    unsafe { pg_sys::RecoveryInProgress() }
-}
-
 /// This session's database.
 pub fn my_database() -> pg_sys::Oid {
     // SAFETY: set for the life of the session.

@@ -56,6 +56,7 @@ impl Place {
             "{} belongs to someone else: set TRUSTLOG_CLUSTERS",
             clusters.display()
         );
+        let clusters = clusters.canonicalize().unwrap(); // as /proc shows it
 
         let version: String = ask("--version")
             .chars()

@@ -194,13 +194,34 @@ fn the_floor_catches_up_after_a_burst_and_a_pause() {
 }
 
 #[test]
+fn the_floor_moves_during_a_burst_too() {
+    let mut driver = Driver::asleep(0);
+    for seq in 1..=3000 {
+        assert!(matches!(driver.next(), Next::Scan(_)));
+        driver.full(seq);
+    }
+    assert!(matches!(driver.next(), Next::Scan(_)));
+    driver.some(3001);
+    let Next::Scan(ScanFrom::Floor(floor)) = driver.next() else {
+        panic!("no scan from the floor");
+    };
+    assert!((1000..2001).contains(&floor), "{floor}");
+}
+
+#[test]
 fn a_late_row_does_not_pull_the_floor_down() {
     let mut driver = Driver::asleep(500);
     assert_eq!(driver.next(), floor(500));
     driver.empty();
     assert_eq!(driver.next(), START);
     driver.some(3);
-    driver.pass(ms(500));
+    driver.pass(ms(20));
+    assert_eq!(driver.next(), floor(500));
+    driver.empty();
+    assert_eq!(driver.next(), START);
+    driver.empty();
+    assert_eq!(driver.next(), Next::Sleep(None));
+    driver.pass(SECOND * 5);
     assert_eq!(driver.next(), floor(500));
 }
 
