@@ -18,5 +18,5 @@ extension_sql_file!("../sql/functions/10_find.sql", name = "find", requires = ["
 extension_sql_file!("../sql/functions/20_query.sql", name = "query", requires = ["find"]);
 extension_sql_file!("../sql/functions/30_stat.sql", name = "stat", requires = ["query", stats::stat_get_workers]);
 extension_sql_file!("../sql/functions/40_grant.sql", name = "grant", requires = ["stat"]);
-// Comes last, whatever pgrx does with the order of the rest.
+// Comes last, whatever pgrx does with the order of the rest; only one block may.
 extension_sql_file!("../sql/schema/90_finalize.sql", name = "finalize", finalize);
