@@ -17,6 +17,8 @@ mod log;
 mod pg;
 mod save;
 mod store;
+#[cfg(any(test, feature = "pg_test"))]
+mod tests;
 mod worker;
 
 ::pgrx::pg_module_magic!(name, version);

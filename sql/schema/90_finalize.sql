@@ -84,6 +84,13 @@ COMMENT ON FUNCTION trustlog.fill_do_prefix() IS 'Internal: trigger of trustlog.
 COMMENT ON FUNCTION trustlog.feed_outbox() IS 'Internal: trigger of trustlog.operation.';
 COMMENT ON FUNCTION trustlog.guard_append_only() IS 'Internal: trigger of the append-only tables.';
 
+-- The sealer walks its queue in index order, whatever the statistics say: a worker insists on it for its whole session.
+ALTER FUNCTION trustlog.seal() SET enable_seqscan = off;
+ALTER FUNCTION trustlog.seal() SET enable_bitmapscan = off;
+ALTER FUNCTION trustlog.seal() SET enable_sort = off;
+ALTER FUNCTION trustlog.seal() SET enable_hashjoin = off;
+ALTER FUNCTION trustlog.seal() SET enable_mergejoin = off;
+
 -- Nothing is for everybody. What a role needs it gets by trustlog.grant_access().
 REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA trustlog FROM PUBLIC;
 

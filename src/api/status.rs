@@ -30,7 +30,8 @@ fn update_status_cas(op_id: Option<&str>, expected: Option<&str>, new: Option<&s
 }
 
 /// Waits until the record is attested; false when the time is up before.
-#[pg_extern(schema = "trustlog")]
+#[pg_extern(schema = "trustlog", security_definer)]
+#[search_path(pg_catalog, pg_temp)]
 fn wait_for_attestation(op_id: Option<&str>, timeout: Option<Interval>) -> SqlResult<bool> {
     let op_id = given("op_id", op_id)?;
     let timeout = to_duration(given("timeout", timeout)?)?;

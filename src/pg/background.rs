@@ -56,7 +56,7 @@ impl Drop for Handle {
 pub fn start_worker(slot: usize) -> Option<Handle> {
     let mut worker = describe(WORKER, c"trustlog_worker_main");
     worker.bgw_restart_time = pg_sys::BGW_NEVER_RESTART;
-    worker.bgw_main_arg = pg_sys::Datum::from(slot);
+    worker.bgw_main_arg = ticket(slot)?;
     // SAFETY: as in `register_launcher`; the handle is allocated in a context that outlives the launcher's transactions.
     unsafe {
         worker.bgw_notify_pid = pg_sys::MyProcPid;
@@ -66,6 +66,19 @@ pub fn start_worker(slot: usize) -> Option<Handle> {
         pg_sys::MemoryContextSwitchTo(before);
         registered.then_some(Handle(handle))
     }
+}
+
+/// What a worker's process is told: its slot, and which use of it.
+fn ticket(number: usize) -> Option<pg_sys::Datum> {
+    let generation = u64::from(shared::slot(number)?.generation());
+    Some(pg_sys::Datum::from(generation << 32 | u64::try_from(number).ok()?))
+}
+
+/// The slot of a ticket, unless it was freed since.
+fn slot_of_ticket(ticket: pg_sys::Datum) -> Option<&'static shared::Slot> {
+    let slot = shared::slot(ticket.value() & 0xffff_ffff)?;
+    let current = ticket.value() >> 32 == usize::try_from(slot.generation()).ok()?;
+    (current && slot.database() != pg_sys::Oid::INVALID).then_some(slot)
 }
 
 fn describe(name: &CStr, function: &CStr) -> pg_sys::BackgroundWorker {
@@ -109,11 +122,11 @@ unsafe extern "C-unwind" fn launcher_exit(_code: c_int, _arg: pg_sys::Datum) {
     shared::set_launcher(0);
 }
 
-/// A worker's process; the argument is its slot. The launcher decides whether another one follows.
+/// A worker's process; the argument is its ticket. The launcher decides whether another one follows.
 #[pg_guard]
 #[unsafe(no_mangle)]
 pub extern "C-unwind" fn trustlog_worker_main(arg: pg_sys::Datum) {
-    let Some(slot) = shared::slot(arg.value()) else { return };
+    let Some(slot) = slot_of_ticket(arg) else { return };
     // SAFETY: the first thing this process does.
     unsafe { handle_signals() };
     if slot.told_to_stop() {

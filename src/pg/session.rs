@@ -84,10 +84,10 @@ pub fn transaction<T>(body: impl FnOnce() -> Result<T, Error>) -> Result<T, Fail
 }
 
 fn message(caught: &CaughtError) -> String {
-    match caught {
-        CaughtError::PostgresError(report) | CaughtError::ErrorReport(report) => report.message().to_owned(),
-        CaughtError::RustPanic { ereport, .. } => ereport.message().to_owned(),
-    }
+    let (CaughtError::PostgresError(report)
+    | CaughtError::ErrorReport(report)
+    | CaughtError::RustPanic { ereport: report, .. }) = caught;
+    format!("{} ({:?})", report.message(), report.sql_error_code())
 }
 
 fn begin() {

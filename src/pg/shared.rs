@@ -121,6 +121,8 @@ impl Obstacle {
 /// One worker. Taken and freed by the launcher, filled by the worker.
 pub struct Slot {
     database: AtomicU32,
+    /// Counts the uses of the slot: a process that was registered for an earlier one must not run.
+    generation: AtomicU32,
     pid: AtomicI32,
     procno: AtomicI32,
     phase: AtomicU8,
@@ -232,6 +234,7 @@ pub fn take_slot(database: pg_sys::Oid) -> Option<usize> {
     let (number, slot) =
         shared()?.slots.iter().enumerate().find(|(_, slot)| slot.database() == pg_sys::Oid::INVALID)?;
     slot.clear();
+    slot.generation.fetch_add(1, Ordering::SeqCst);
     slot.database.store(database.to_u32(), Ordering::SeqCst);
     Some(number)
 }
@@ -310,10 +313,10 @@ pub fn hold(database: pg_sys::Oid, pid: i32) {
     }
 }
 
-/// Ends what [`hold`] began.
-pub fn release(database: pg_sys::Oid, pid: i32) {
+/// Ends all holds of a session.
+pub fn release(pid: i32) {
     for hold in shared().iter().flat_map(|s| s.holds.iter()) {
-        if hold.pid.load(Ordering::SeqCst) == pid && hold.database.load(Ordering::SeqCst) == database.to_u32() {
+        if hold.pid.load(Ordering::SeqCst) == pid {
             hold.free();
         }
     }
@@ -372,6 +375,11 @@ impl Slot {
     /// The worker's database; `INVALID` when the slot is free.
     pub fn database(&self) -> pg_sys::Oid {
         pg_sys::Oid::from(self.database.load(Ordering::SeqCst))
+    }
+
+    /// Which use of the slot this is.
+    pub fn generation(&self) -> u32 {
+        self.generation.load(Ordering::SeqCst)
     }
 
     /// The worker's pid, 0 before it runs.

@@ -15,7 +15,7 @@ thread_local! {
     static ASK_LAUNCHER: Cell<bool> = const { Cell::new(false) };
     static RESCAN: Cell<bool> = const { Cell::new(false) };
     static SETTINGS: Cell<bool> = const { Cell::new(false) };
-    static HELD: Cell<pg_sys::Oid> = const { Cell::new(pg_sys::Oid::INVALID) };
+    static HOLDS: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Registers the callbacks; once, when the library is loaded.
@@ -60,7 +60,7 @@ pub fn settings_changed_at_commit() {
 
 /// Keeps a database free of workers until the transaction ends, either way.
 pub fn hold_until_end(database: pg_sys::Oid) {
-    HELD.set(database);
+    HOLDS.set(true);
     shared::hold(database, my_pid());
 }
 
@@ -102,9 +102,8 @@ unsafe extern "C-unwind" fn at_end(event: pg_sys::XactEvent::Type, _arg: *mut st
     for flag in [&WAKE, &WAKE_ON_ABORT, &ANNOUNCE, &ASK_LAUNCHER, &RESCAN, &SETTINGS] {
         flag.set(false);
     }
-    let held = HELD.replace(pg_sys::Oid::INVALID);
-    if held != pg_sys::Oid::INVALID {
-        shared::release(held, my_pid());
+    if HOLDS.replace(false) {
+        shared::release(my_pid());
         shared::ask_launcher_to_rescan();
     }
     guard::revoke();

@@ -12,7 +12,7 @@ use crate::pg::spi::{Row, See, Statement};
 /// Microseconds from the Unix epoch to 2000-01-01, where PostgreSQL's timestamps begin.
 const POSTGRES_EPOCH_MICROS: i64 = 946_684_800_000_000;
 
-/// What the leaf of a record is made from, in the order that [`Leafed::read`] expects.
+/// What the leaf of a record is made from, in the order that [`leaf_hash`] expects.
 macro_rules! record_columns {
     () => {
         "o.seq, o.op_id, o.op_actor, o.doid, o.producer_id, o.request_body_hash, o.response_body_hash, o.op_source,
@@ -20,6 +20,23 @@ macro_rules! record_columns {
          o.\"timestamp\", o.salt, o.strategy"
     };
 }
+
+macro_rules! to_seal {
+    () => {
+        concat!(
+            "SELECT ",
+            record_columns!(),
+            ", a.seq IS NOT NULL
+               FROM pg_catalog.unnest($1) AS u (seq)
+               JOIN trustlog.operation o ON o.seq = u.seq
+               LEFT JOIN trustlog.attestation a ON a.seq = u.seq"
+        )
+    };
+}
+
+/// For the test that pins the plan of [`to_seal`].
+#[cfg(feature = "pg_test")]
+pub const EXPLAIN_TO_SEAL: &str = concat!("EXPLAIN (COSTS OFF) ", to_seal!());
 
 /// A record on its way into the log.
 pub struct Leafed {
@@ -36,14 +53,7 @@ pub struct Leafed {
 /// Records with these keys, in order; those that do not exist are left out. Looks with a new snapshot, so
 /// that an attestation by hand whose locks have just gone is seen.
 pub fn to_seal(seqs: &[i64]) -> Result<Vec<Leafed>> {
-    static TO_SEAL: Statement = Statement::new(concat!(
-        "SELECT ",
-        record_columns!(),
-        ", a.seq IS NOT NULL
-           FROM pg_catalog.unnest($1) AS u (seq)
-           JOIN trustlog.operation o ON o.seq = u.seq
-           LEFT JOIN trustlog.attestation a ON a.seq = u.seq"
-    ));
+    static TO_SEAL: Statement = Statement::new(to_seal!());
     let mut records = TO_SEAL.rows(See::Command, &[seqs.to_vec().into()], |row| {
         Ok(Leafed {
             seq: row.need(1)?,

@@ -15,9 +15,23 @@ pub fn feed(trigger: &PgTrigger) -> Result<u64> {
     FEED.run_in_trigger(trigger, &[])
 }
 
+macro_rules! take {
+    () => {
+        "DELETE FROM trustlog.outbox
+          WHERE ctid = ANY (ARRAY(SELECT o.ctid FROM trustlog.outbox o WHERE o.seq > $1 ORDER BY o.seq LIMIT $2
+                                  FOR UPDATE SKIP LOCKED))
+         RETURNING seq"
+    };
+}
+
+/// For the test that pins the plan of [`take`].
+#[cfg(feature = "pg_test")]
+pub const EXPLAIN_TAKE: &str = concat!("EXPLAIN (COSTS OFF) ", take!());
+
 /// Takes at most `limit` rows with `seq > after`, lowest first, and returns their `seq` in order. Rows that somebody
 /// holds locked (because the record is being attested by hand) are left for later.
 pub fn take(after: i64, limit: i64) -> Result<Vec<i64>> {
+    static TAKE: Statement = Statement::planned_each_time(take!());
     let mut seqs = TAKE.rows(See::Command, &[after.into(), limit.into()], |row| row.need(1))?;
     seqs.sort_unstable();
     Ok(seqs)
@@ -48,9 +62,3 @@ pub fn release_restored() -> Result<i64> {
     RELEASE.run(&[]).map(|rows| i64::try_from(rows).unwrap_or(i64::MAX))
 }
 
-/// The statement that [`take`] runs; a test pins its plan.
-static TAKE: Statement = Statement::planned_each_time(TAKE_SQL);
-const TAKE_SQL: &str = "DELETE FROM trustlog.outbox
-  WHERE ctid = ANY (ARRAY(SELECT o.ctid FROM trustlog.outbox o WHERE o.seq > $1 ORDER BY o.seq LIMIT $2
-                          FOR UPDATE SKIP LOCKED))
-  RETURNING seq";

@@ -49,6 +49,7 @@ pub fn run(slot: &'static Slot) -> Verdict {
         scan: Scan::new(),
         failures: 0,
         told: None,
+        told_of_sink: false,
     };
     loop {
         background::answer_interrupts();
@@ -84,8 +85,9 @@ struct Worker {
     scan: Scan,
     /// Errors in a row.
     failures: u32,
-    /// The last thing that was said in the server log, so that it is said once.
+    /// The trouble last written to the server log, so that it is written once.
     told: Option<String>,
+    told_of_sink: bool,
 }
 
 impl Worker {
@@ -138,6 +140,7 @@ impl Worker {
     fn after(&mut self, sealing: Sealing, limit: i64, began: Instant) -> Step {
         match sealing {
             Sealing::Done(batch) => {
+                self.told = None;
                 self.slot.set_obstacle(Obstacle::None);
                 let now = Instant::now();
                 let full = i64::try_from(batch.taken).is_ok_and(|taken| taken >= limit);
@@ -184,7 +187,7 @@ impl Worker {
         Step::Sleep(Some(wait))
     }
 
-    /// Says something in the server log, unless it was the last thing said.
+    /// Writes trouble to the server log, unless it is the same as before.
     fn tell(&mut self, what: String, hint: Option<&'static str>) {
         if self.told.as_ref() == Some(&what) {
             return;
@@ -197,12 +200,14 @@ impl Worker {
     }
 
     fn warn_of_sink(&mut self) {
-        if config::sink() == Sink::Http {
-            self.tell(
-                "trustlog.sink is http, and this version does not deliver over HTTP: records are sealed and wait".to_owned(),
-                None,
+        let http = config::sink() == Sink::Http;
+        if http && !self.told_of_sink {
+            warning!(
+                "trustlog worker: trustlog.sink is http, and this version does not deliver over HTTP: \
+                 records are sealed and wait"
             );
         }
+        self.told_of_sink = http;
     }
 
     fn check_extension(&mut self) -> Step {
