@@ -170,10 +170,11 @@ fn check_address(name: &str, value: Option<&str>, at: &str) -> Result<()> {
 
 fn check_time(new: &NewOperation, at: &str) -> Result<()> {
     let allowed = model::MIN_TIMESTAMP_MICROS..model::END_TIMESTAMP_MICROS;
-    match new.op_time.map(unix_micros) {
-        Some(micros) if !allowed.contains(&micros) => {
-            Err(Error::invalid(format!("invalid time of the operation{at}"), "Give a finite time in the years 1 to 9999."))
-        }
+    match new.op_time {
+        Some(time) if !allowed.contains(&unix_micros(time)) => Err(Error::invalid(
+            format!("invalid op_time{at}: \"{time}\""),
+            "Give a finite time in the years 1 to 9999.",
+        )),
         _ => Ok(()),
     }
 }

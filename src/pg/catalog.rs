@@ -67,12 +67,15 @@ pub fn settings_fingerprint() -> Result<String> {
     SETTINGS.one(See::Caller, &[], |row| row.need(1))
 }
 
-/// Whether the role that called the outermost SECURITY DEFINER function may read a table.
+/// Whether the role that called the outermost SECURITY DEFINER function may read a table: all of it or some columns.
 pub fn caller_may_read(table: pg_sys::Oid) -> bool {
-    // SAFETY: looks at the table's ACL; `table` exists, or the answer is an error raised by PostgreSQL.
+    let select = pg_sys::ACL_SELECT as pg_sys::AclMode;
+    // SAFETY: looks at ACLs; `table` exists, or the answer is an error raised by PostgreSQL.
     unsafe {
-        pg_sys::pg_class_aclcheck(table, pg_sys::GetOuterUserId(), pg_sys::ACL_SELECT as pg_sys::AclMode)
-            == pg_sys::AclResult::ACLCHECK_OK
+        let role = pg_sys::GetOuterUserId();
+        pg_sys::pg_class_aclcheck(table, role, select) == pg_sys::AclResult::ACLCHECK_OK
+            || pg_sys::pg_attribute_aclcheck_all(table, role, select, pg_sys::AclMaskHow::ACLMASK_ANY)
+                == pg_sys::AclResult::ACLCHECK_OK
     }
 }
 

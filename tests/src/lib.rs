@@ -10,7 +10,11 @@
 //! client.batch_execute("SELECT 1").unwrap();
 //! ```
 
+pub mod audit;
 mod cluster;
+pub mod load;
+pub mod measure;
+pub mod operation;
 mod place;
 pub mod regress;
 pub mod wait;
