@@ -101,21 +101,27 @@ SELECT count(*) FROM trustlog.operation WHERE op_id = 'b';
 SELECT trustlog.save_batch(NULL);
 SELECT trustlog.save_batch('{"op_id": "b"}');
 SELECT * FROM trustlog.save_batch('[]');
-SELECT o.op_id, s.created, s.leaf_hash IS NULL AS no_leaf
-  FROM trustlog.save_batch(jsonb_build_array(pg_temp.op('{"op_id": "z"}'), pg_temp.op('{"op_id": "m", "strategy": "DB_ONLY"}'),
+CREATE TEMP TABLE batch AS
+SELECT * FROM trustlog.save_batch(jsonb_build_array(pg_temp.op('{"op_id": "z"}'), pg_temp.op('{"op_id": "m", "strategy": "DB_ONLY"}'),
            pg_temp.op('{"op_id": "a", "status": "TRUSTLOGGED"}'), pg_temp.op('{"op_id": "ä"}'), pg_temp.op('{"op_id": "B"}')))
-       WITH ORDINALITY AS s (seq, leaf_hash, created, n) JOIN trustlog.operation o USING (seq) ORDER BY n;
+       WITH ORDINALITY AS s (seq, leaf_hash, created, n);
+SELECT o.op_id, s.created, s.leaf_hash IS NULL AS no_leaf FROM batch s JOIN trustlog.operation o USING (seq) ORDER BY n;
 -- They were inserted in op_id order, by bytes.
 SELECT op_id, trustlog_status FROM trustlog.operation_status WHERE op_id IN ('z', 'm', 'a', 'ä', 'B') ORDER BY seq;
 -- Some there, some new.
-SELECT o.op_id, s.created
-  FROM trustlog.save_batch(jsonb_build_array(pg_temp.op('{"op_id": "z"}'), pg_temp.op('{"op_id": "new"}'), pg_temp.op('{"op_id": "a"}')))
-       WITH ORDINALITY AS s (seq, leaf_hash, created, n) JOIN trustlog.operation o USING (seq) ORDER BY n;
+TRUNCATE batch;
+INSERT INTO batch
+SELECT * FROM trustlog.save_batch(jsonb_build_array(pg_temp.op('{"op_id": "z"}'), pg_temp.op('{"op_id": "new"}'), pg_temp.op('{"op_id": "a"}')))
+       WITH ORDINALITY AS s (seq, leaf_hash, created, n);
+SELECT o.op_id, s.created, s.leaf_hash IS NULL AS no_leaf FROM batch s JOIN trustlog.operation o USING (seq) ORDER BY n;
 -- The same op_id twice: with the same content the first is created, the second finds it.
-SELECT o.op_id, s.created, s.leaf_hash = first_value(s.leaf_hash) OVER (PARTITION BY o.op_id) AS same_hash
-  FROM trustlog.save_batch(jsonb_build_array(pg_temp.op('{"op_id": "twice", "client_ip": "::1"}'), pg_temp.op('{"op_id": "between"}'), pg_temp.op('{"op_id": "twice"}'),
+TRUNCATE batch;
+INSERT INTO batch
+SELECT * FROM trustlog.save_batch(jsonb_build_array(pg_temp.op('{"op_id": "twice", "client_ip": "::1"}'), pg_temp.op('{"op_id": "between"}'), pg_temp.op('{"op_id": "twice"}'),
            pg_temp.op('{"op_id": "twice", "status": "TRUSTLOGGED"}')))
-       WITH ORDINALITY AS s (seq, leaf_hash, created, n) JOIN trustlog.operation o USING (seq) ORDER BY n;
+       WITH ORDINALITY AS s (seq, leaf_hash, created, n);
+SELECT o.op_id, s.created, s.leaf_hash = first_value(s.leaf_hash) OVER (PARTITION BY o.op_id) AS same_hash
+  FROM batch s JOIN trustlog.operation o USING (seq) ORDER BY n;
 SELECT op_id, client_ip, trustlog_status FROM trustlog.operation_status WHERE op_id IN ('twice', 'between') ORDER BY op_id;
 -- With other content nothing is saved.
 SELECT * FROM trustlog.save_batch(jsonb_build_array(pg_temp.op('{"op_id": "c-1"}'), pg_temp.op('{"op_id": "c-2"}'), pg_temp.op('{"op_id": "c-1", "op_code": 2}')));
@@ -133,6 +139,10 @@ SELECT * FROM trustlog.save_batch(jsonb_build_array(pg_temp.op('{"op_id": "c-1"}
 SELECT * FROM trustlog.save_batch(jsonb_build_array(pg_temp.op('{"op_id": "c-1"}'), pg_temp.op('{"status": "none"}')));
 SELECT * FROM trustlog.save_batch(jsonb_build_array(pg_temp.op('{"op_id": "c-1"}'), pg_temp.op('{"op_id": "c-2", "strategy": "DB_ONLY", "status": "TRUSTLOGGED"}')));
 SELECT count(*) FROM trustlog.operation WHERE op_id LIKE 'c-%';
+
+-- The order of inserting does not change the answer.
+SELECT n, created FROM trustlog.save_batch(jsonb_build_array(pg_temp.op('{"op_id": "y"}'), pg_temp.op('{"op_id": "z"}'), pg_temp.op('{"op_id": "x"}'), pg_temp.op('{"op_id": "y"}')))
+       WITH ORDINALITY AS s (seq, leaf_hash, created, n) ORDER BY n;
 
 -- A large one.
 SELECT count(*), count(DISTINCT seq), bool_and(created) AS created
