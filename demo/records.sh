@@ -54,6 +54,7 @@ git) command -v git >/dev/null && from_git ;;
 dpkg) command -v dpkg-query >/dev/null && from_dpkg ;;
 *) echo "usage: demo/records.sh git|dpkg" >&2 && exit 2 ;;
 esac |
-    # Only what the extension takes: valid UTF-8, an op_id of at most 512 bytes; and each op_id once.
-    iconv -c -f UTF-8 -t UTF-8 |
+    # Only what the extension takes: valid UTF-8, an op_id of at most 512 bytes; no other control characters than the
+    # tabs; and each op_id once.
+    iconv -c -f UTF-8 -t UTF-8 | tr -d '\001-\010\013-\037\177' |
     awk -F '\t' -v most="$most" 'NF == 8 && length($1) <= 512 && !seen[$1]++ && n++ < most'

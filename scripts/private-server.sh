@@ -36,8 +36,8 @@ private_server() {
     trap 'exit 143' TERM
     remove_server
     mkdir -- "$FOLDER" "$FILES"
-    is_root && set -- -o "$(server_user)" || set --
-    install -d -m 700 "$@" -- "$SOCKET"
+    install -d -m 700 -- "$SOCKET"
+    ! is_root || chown "$(server_user)" -- "$SOCKET"
     export PGHOST=$SOCKET PGUSER=postgres
 }
 
@@ -54,6 +54,7 @@ server_create() {
 server_start() {
     in_server pg_ctl start -s -w -t 60 -D "$SOCKET/data" -l "$SOCKET/log" 8>&- ||
         die "the server does not start" "$(tail -n 20 -- "$SOCKET/log")"
+    # shellcheck disable=SC2034
     POSTMASTER=$(head -n 1 -- "$SOCKET/data/postmaster.pid")
 }
 

@@ -3,8 +3,8 @@
 //! One enum for the whole extension. The message names the value, the HINT says what to do next. At the SQL surface
 //! every error becomes an [`ErrorReport`] through `From`, so a function returns `Result<T, ErrorReport>` and uses `?`.
 
-use pgrx::{PgLogLevel, PgSqlErrorCode};
 use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::{PgLogLevel, PgSqlErrorCode};
 use thiserror::Error;
 
 /// The result of everything inside the extension.
@@ -108,9 +108,7 @@ impl Error {
             Self::UnknownOperation { .. } => {
                 Some("Only operations that were saved and committed are known; check the op_id.".to_owned())
             }
-            Self::Invalid { hint, .. }
-            | Self::Clash { hint, .. }
-            | Self::State { hint, .. } => Some(hint.clone()),
+            Self::Invalid { hint, .. } | Self::Clash { hint, .. } | Self::State { hint, .. } => Some(hint.clone()),
             Self::Internal { .. } => None,
         }
     }

@@ -38,7 +38,7 @@ CREATE FUNCTION trustlog.delivery_cursor() RETURNS bigint
 LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     SELECT c.cursor_value::bigint FROM trustlog.cursor c, trustlog.state s
-     WHERE c.cursor_key = 'delivery' AND s.sink = 'http';
+     WHERE c.cursor_key = 'delivery' AND s.only_row AND s.sink = 'http';
 END;
 
 -- Walks the three places where an unattested record can be, in index order whatever the statistics say.
@@ -46,7 +46,7 @@ CREATE FUNCTION trustlog.find_untrustlogged(max_rows int)
 RETURNS SETOF trustlog.operation_status
 LANGUAGE plpgsql STABLE ROWS 100
 SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan
-SET enable_seqscan = off SET enable_sort = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+SET enable_seqscan = off SET enable_sort = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
 DECLARE
     found_rows int;
     remaining int := max_rows;
@@ -80,7 +80,7 @@ CREATE FUNCTION trustlog.find_untrustlogged_with_lock(max_rows int)
 RETURNS SETOF trustlog.operation_status
 LANGUAGE plpgsql VOLATILE ROWS 100 SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan
-SET enable_seqscan = off SET enable_sort = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+SET enable_seqscan = off SET enable_sort = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
 DECLARE
     place int := 1;
     after bigint := -9223372036854775808;
@@ -137,7 +137,7 @@ RETURNS TABLE (leaf_index bigint, leaf_hash bytea, op_id text, op_actor text, do
                trustlog_status text, attested_at timestamptz, erased_at timestamptz)
 LANGUAGE plpgsql STABLE PARALLEL SAFE ROWS 100
 SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan
-SET enable_seqscan = off SET enable_sort = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+SET enable_seqscan = off SET enable_sort = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
 #variable_conflict use_column
 BEGIN
     PERFORM trustlog.check_max_rows(max_rows);

@@ -21,7 +21,7 @@ DECLARE
 BEGIN
     SELECT * INTO worker FROM trustlog.stat_get_workers() w
      WHERE w.datid = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database());
-    SELECT s.paused INTO paused FROM trustlog.state s;
+    SELECT s.paused INTO paused FROM trustlog.state s WHERE s.only_row;
     sink := current_setting('trustlog.sink');
     SELECT coalesce(max(l.idx), -1) + 1 INTO tree_size FROM trustlog.leaf l;
     SELECT count(*), count(a.seq) INTO waiting, waiting_attested

@@ -90,6 +90,7 @@ ALTER FUNCTION trustlog.seal() SET enable_bitmapscan = off;
 ALTER FUNCTION trustlog.seal() SET enable_sort = off;
 ALTER FUNCTION trustlog.seal() SET enable_hashjoin = off;
 ALTER FUNCTION trustlog.seal() SET enable_mergejoin = off;
+ALTER FUNCTION trustlog.seal() SET jit = off;
 
 -- Nothing is for everybody. What a role needs it gets by trustlog.grant_access().
 REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA trustlog FROM PUBLIC;

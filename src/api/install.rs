@@ -1,5 +1,6 @@
 //! What the install script itself needs.
 
+use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
 use crate::error::{Error, SqlResult};
@@ -27,12 +28,13 @@ fn after_install() -> SqlResult<()> {
     if shared::available() {
         xact::ask_launcher_at_commit();
     } else {
-        ereport!(
-            PgLogLevel::NOTICE,
+        ErrorReport::new(
             PgSqlErrorCode::ERRCODE_SUCCESSFUL_COMPLETION,
             "trustlog is not preloaded: records are saved, and nothing is sealed by itself",
-            "Add trustlog to shared_preload_libraries and restart the server, or call trustlog.seal()."
-        );
+            "trustlog",
+        )
+        .set_hint("Add trustlog to shared_preload_libraries and restart the server, or call trustlog.seal().")
+        .report(PgLogLevel::NOTICE);
     }
     Ok(())
 }

@@ -9,6 +9,7 @@ use crate::config;
 use crate::error::{Error, SqlResult};
 use crate::log::freeze;
 use crate::log::seal::{self, Sealing};
+use crate::pg::lock::{self, Extension};
 use crate::pg::{catalog, xact};
 use crate::store::{state, tile};
 
@@ -21,6 +22,9 @@ fn seal_visible() -> SqlResult<i64> {
             "Call seal() under READ COMMITTED.",
         )
         .into());
+    }
+    if !matches!(lock::try_extension(), Extension::Held(_)) {
+        return Err(Error::state("the extension is being dropped or altered", "Try again when that has ended.").into());
     }
     let limit = config::seal_batch_size();
     let (mut sealed, mut from) = (0, ScanFrom::Start);

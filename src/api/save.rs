@@ -1,8 +1,8 @@
 //! Saving operations.
 
 use pgrx::datum::{Inet, TimestampWithTimeZone};
-use pgrx::prelude::*;
 use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::prelude::*;
 use pgrx::{JsonB, name};
 use serde_json::{Map, Value};
 use trustlog_core::model::{Status, Strategy};
@@ -62,7 +62,9 @@ fn save(
 
 #[pg_extern(schema = "trustlog", name = "save", security_definer)]
 #[search_path(pg_catalog, pg_temp)]
-fn save_json(operation: Option<JsonB>) -> std::result::Result<
+fn save_json(
+    operation: Option<JsonB>,
+) -> std::result::Result<
     TableIterator<'static, (name!(seq, i64), name!(leaf_hash, Option<Vec<u8>>), name!(created, bool))>,
     ErrorReport,
 > {
@@ -72,7 +74,9 @@ fn save_json(operation: Option<JsonB>) -> std::result::Result<
 
 #[pg_extern(schema = "trustlog", security_definer)]
 #[search_path(pg_catalog, pg_temp)]
-fn save_batch(operations: Option<JsonB>) -> std::result::Result<
+fn save_batch(
+    operations: Option<JsonB>,
+) -> std::result::Result<
     TableIterator<'static, (name!(seq, i64), name!(leaf_hash, Option<Vec<u8>>), name!(created, bool))>,
     ErrorReport,
 > {
@@ -169,7 +173,11 @@ impl Fields<'_> {
         let Some(text) = self.optional(key)? else { return Ok(None) };
         let time = timestamp::parse_rfc3339(&text).and_then(from_unix_micros);
         time.map(Some).ok_or_else(|| {
-            self.wrong(key, &Value::String(text), "Give a time with its offset, for example \"2026-01-02T03:04:05.678901Z\".")
+            self.wrong(
+                key,
+                &Value::String(text),
+                "Give a time with its offset, for example \"2026-01-02T03:04:05.678901Z\".",
+            )
         })
     }
 

@@ -15,7 +15,6 @@ fn is_preloaded() -> bool {
 
 /// One row for each process of the extension on this server.
 #[pg_extern(schema = "trustlog", stable, parallel_restricted)]
-#[allow(clippy::type_complexity)]
 pub fn stat_get_workers() -> TableIterator<
     'static,
     (
@@ -33,8 +32,7 @@ pub fn stat_get_workers() -> TableIterator<
     ),
 > {
     let launcher = Some(shared::launcher_pid()).filter(|pid| *pid != 0);
-    let launcher =
-        launcher.map(|pid| (pid, None, "launcher", "running", None, None, 0, 0, None, 0, None));
+    let launcher = launcher.map(|pid| (pid, None, "launcher", "running", None, None, 0, 0, None, 0, None));
     let workers = shared::occupied().filter(|(_, slot)| slot.pid() != 0).map(|(_, slot)| {
         (
             slot.pid(),

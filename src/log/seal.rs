@@ -66,10 +66,7 @@ pub fn seal_batch(from: ScanFrom, limit: i64) -> Result<Sealing> {
 
 /// The error for a caller that wants to seal and cannot.
 pub fn busy() -> Error {
-    Error::state(
-        "another session is sealing",
-        "Wait for its transaction to end; a worker's takes milliseconds.",
-    )
+    Error::state("another session is sealing", "Wait for its transaction to end; a worker's takes milliseconds.")
 }
 
 /// Writes leaves and tiles, then whatever the sink wants of the records.

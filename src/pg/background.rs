@@ -64,7 +64,7 @@ pub fn start_worker(slot: usize) -> Option<Handle> {
         let mut handle = std::ptr::null_mut();
         let registered = pg_sys::RegisterDynamicBackgroundWorker(&mut worker, &mut handle);
         pg_sys::MemoryContextSwitchTo(before);
-        registered.then_some(Handle(handle))
+        registered.then(|| Handle(handle))
     }
 }
 
@@ -217,4 +217,10 @@ pub fn nap(timeout: Duration) {
         pg_sys::ResetLatch(pg_sys::MyLatch);
     }
     pgrx::check_for_interrupts!();
+}
+
+/// Asks a process to end, also while it waits for a lock.
+pub fn terminate(pid: i32) {
+    // SAFETY: a plain system call; the pid is that of a process of this server.
+    unsafe { libc::kill(pid, libc::SIGTERM) };
 }

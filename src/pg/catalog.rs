@@ -62,7 +62,7 @@ pub fn settings_fingerprint() -> Result<String> {
             FROM pg_catalog.pg_db_role_setting s
            WHERE s.setdatabase IN (0, (SELECT d.oid FROM pg_catalog.pg_database d
                                         WHERE d.datname = pg_catalog.current_database()))
-             AND s.setrole IN (0, (SELECT r.oid FROM pg_catalog.pg_roles r WHERE r.rolname = current_user))",
+             AND s.setrole IN (0, (SELECT r.oid FROM pg_catalog.pg_roles r WHERE r.rolname = session_user))",
     );
     SETTINGS.one(See::Caller, &[], |row| row.need(1))
 }

@@ -92,10 +92,7 @@ unsafe fn before_command(node: *mut pg_sys::Node) -> After {
                 After::Nothing
             }
             NodeTag::T_CreatedbStmt => {
-                clear_database(option(
-                    (*node.cast::<pg_sys::CreatedbStmt>()).options,
-                    c"template",
-                ));
+                clear_database(option((*node.cast::<pg_sys::CreatedbStmt>()).options, c"template"));
                 After::Rescan
             }
             NodeTag::T_RenameStmt => {

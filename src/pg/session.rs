@@ -17,7 +17,8 @@ pub struct Failure {
 
 /// Settings that the owner of a database could turn against its worker, and plans that a worker must not be talked out
 /// of: it walks queues in index order, whatever the statistics say.
-const OVERRIDES: [(&CStr, &CStr); 21] = [
+const OVERRIDES: [(&CStr, &CStr); 22] = [
+    (c"role", c"none"),
     (c"search_path", c"pg_catalog, pg_temp"),
     (c"default_transaction_isolation", c"read committed"),
     (c"default_transaction_read_only", c"off"),

@@ -216,7 +216,10 @@ pub fn available() -> bool {
 
 /// The slots of all databases that have, or are about to have, a worker.
 pub fn occupied() -> impl Iterator<Item = (usize, &'static Slot)> {
-    shared().into_iter().flat_map(|s| s.slots.iter().enumerate()).filter(|(_, slot)| slot.database() != pg_sys::Oid::INVALID)
+    shared()
+        .into_iter()
+        .flat_map(|s| s.slots.iter().enumerate())
+        .filter(|(_, slot)| slot.database() != pg_sys::Oid::INVALID)
 }
 
 /// The slot with this number.
@@ -270,9 +273,10 @@ pub fn launcher_pid() -> i32 {
 /// Has the launcher look at one database.
 pub fn ask_launcher(database: pg_sys::Oid) {
     let Some(shared) = shared() else { return };
-    let asked = shared.requests.iter().any(|request| {
-        request.compare_exchange(0, database.to_u32(), Ordering::SeqCst, Ordering::SeqCst).is_ok()
-    });
+    let asked = shared
+        .requests
+        .iter()
+        .any(|request| request.compare_exchange(0, database.to_u32(), Ordering::SeqCst, Ordering::SeqCst).is_ok());
     if !asked {
         shared.rescan.store(true, Ordering::SeqCst);
     }
@@ -385,6 +389,16 @@ impl Slot {
     /// The worker's pid, 0 before it runs.
     pub fn pid(&self) -> i32 {
         self.pid.load(Ordering::SeqCst)
+    }
+
+    /// Whether the slot's process is there.
+    pub fn is_alive(&self) -> bool {
+        // SAFETY: looks the pid up in the array of processes, whose entries are always valid memory. A pid that was used
+        // again belongs to no worker, or to one of another database.
+        unsafe {
+            let process = pg_sys::BackendPidGetProc(self.pid());
+            !process.is_null() && (*process).isBackgroundWorker && (*process).databaseId == self.database()
+        }
     }
 
     /// What the worker is doing.

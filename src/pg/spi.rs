@@ -92,8 +92,7 @@ impl Statement {
         let plan = self.plan(args)?;
         let mut values: Vec<pg_sys::Datum> =
             args.iter().map(|a| a.datum().map_or(pg_sys::Datum::null(), |d| d.sans_lifetime())).collect();
-        let nulls: Vec<c_char> =
-            args.iter().map(|a| if a.datum().is_some() { b' ' } else { b'n' } as c_char).collect();
+        let nulls: Vec<c_char> = args.iter().map(|a| if a.datum().is_some() { b' ' } else { b'n' } as c_char).collect();
         let _snapshot = (see == See::Latest).then(LatestSnapshot::push);
         // SAFETY: connected above; `plan` was prepared by this session for the types of `args` and is never freed;
         // `values` and `nulls` have one element for each argument and outlive the call.
@@ -153,9 +152,8 @@ impl Connection {
         let connection = Self;
         if let Some(trigger) = trigger {
             // SAFETY: the trigger data is that of the running trigger call and outlives this connection.
-            let status = unsafe {
-                pg_sys::SPI_register_trigger_data(std::ptr::from_ref(trigger.trigger_data()).cast_mut())
-            };
+            let status =
+                unsafe { pg_sys::SPI_register_trigger_data(std::ptr::from_ref(trigger.trigger_data()).cast_mut()) };
             if status < 0 {
                 return Err(Error::internal(format!("SPI_register_trigger_data: {status}")));
             }

@@ -19,9 +19,8 @@ pub fn append(first: i64, seqs: &[i64], hashes: &[Hash], attests: bool) -> Resul
 
 /// The hashes of the leaves from index `first` to before `end`, in order.
 pub fn hashes(first: i64, end: i64) -> Result<Vec<Hash>> {
-    static HASHES: Statement = Statement::new(
-        "SELECT l.leaf_hash FROM trustlog.leaf l WHERE l.idx >= $1 AND l.idx < $2 ORDER BY l.idx",
-    );
+    static HASHES: Statement =
+        Statement::new("SELECT l.leaf_hash FROM trustlog.leaf l WHERE l.idx >= $1 AND l.idx < $2 ORDER BY l.idx");
     HASHES.rows(See::Latest, &[first.into(), end.into()], |row| to_hash(row.need(1)?))
 }
 

@@ -35,7 +35,7 @@ macro_rules! to_seal {
 }
 
 /// For the test that pins the plan of [`to_seal`].
-#[cfg(feature = "pg_test")]
+#[cfg(any(test, feature = "pg_test"))]
 pub const EXPLAIN_TO_SEAL: &str = concat!("EXPLAIN (COSTS OFF) ", to_seal!());
 
 /// A record on its way into the log.
@@ -217,8 +217,7 @@ pub fn compare(new: &NewOperation) -> Result<Option<Existing>> {
            pg_catalog.host(o.server_ip) IS DISTINCT FROM pg_catalog.host($3::pg_catalog.inet)
            FROM trustlog.operation o WHERE o.op_id = $1"
     ));
-    let args =
-        [new.op_id.as_str().into(), new.client_ip.as_deref().into(), new.server_ip.as_deref().into()];
+    let args = [new.op_id.as_str().into(), new.client_ip.as_deref().into(), new.server_ip.as_deref().into()];
     FIND.first(See::Command, &args, |row| Ok(Existing { saved: saved(row)?, differing: differing(row, new)? }))
 }
 

@@ -25,7 +25,7 @@ macro_rules! take {
 }
 
 /// For the test that pins the plan of [`take`].
-#[cfg(feature = "pg_test")]
+#[cfg(any(test, feature = "pg_test"))]
 pub const EXPLAIN_TAKE: &str = concat!("EXPLAIN (COSTS OFF) ", take!());
 
 /// Takes at most `limit` rows with `seq > after`, lowest first, and returns their `seq` in order. Rows that somebody
@@ -46,19 +46,16 @@ pub fn lock(seq: i64) -> Result<()> {
 
 /// Moves a row that cannot be sealed out of the way.
 pub fn set_aside(seq: i64, reason: &str) -> Result<()> {
-    static SET_ASIDE: Statement = Statement::new(
-        "INSERT INTO trustlog.set_aside (seq, reason) VALUES ($1, $2) ON CONFLICT (seq) DO NOTHING",
-    );
+    static SET_ASIDE: Statement =
+        Statement::new("INSERT INTO trustlog.set_aside (seq, reason) VALUES ($1, $2) ON CONFLICT (seq) DO NOTHING");
     SET_ASIDE.run(&[seq.into(), reason.into()]).map(drop)
 }
 
 /// Drops restored rows whose record has a leaf already, makes the others ordinary, and returns how many wait then.
 pub fn release_restored() -> Result<i64> {
-    static DROP_SEALED: Statement = Statement::new(
-        "DELETE FROM trustlog.outbox o USING trustlog.leaf l WHERE o.restored AND l.seq = o.seq",
-    );
+    static DROP_SEALED: Statement =
+        Statement::new("DELETE FROM trustlog.outbox o USING trustlog.leaf l WHERE o.restored AND l.seq = o.seq");
     static RELEASE: Statement = Statement::new("UPDATE trustlog.outbox SET restored = false WHERE restored");
     DROP_SEALED.run(&[])?;
     RELEASE.run(&[]).map(|rows| i64::try_from(rows).unwrap_or(i64::MAX))
 }
-

@@ -22,8 +22,8 @@ pub struct Gate {
 pub fn gate() -> Result<Gate> {
     static GATE: Statement = Statement::new(
         "SELECT coalesce((SELECT max(l.idx) FROM trustlog.leaf l), -1) + 1,
-                coalesce((SELECT s.sink FROM trustlog.state s), 'log'),
-                coalesce((SELECT s.paused = 'all' FROM trustlog.state s), false),
+                coalesce((SELECT s.sink FROM trustlog.state s WHERE s.only_row), 'log'),
+                coalesce((SELECT s.paused = 'all' FROM trustlog.state s WHERE s.only_row), false),
                 EXISTS (SELECT FROM trustlog.outbox o WHERE o.restored)",
     );
     GATE.one(See::Latest, &[], |row| {
@@ -46,7 +46,7 @@ pub fn size() -> Result<i64> {
 pub fn delivery_cursor() -> Result<Option<i64>> {
     static CURSOR: Statement = Statement::new(
         "SELECT (SELECT c.cursor_value::pg_catalog.int8 FROM trustlog.cursor c WHERE c.cursor_key = 'delivery')
-          WHERE EXISTS (SELECT FROM trustlog.state s WHERE s.sink = 'http')",
+          WHERE EXISTS (SELECT FROM trustlog.state s WHERE s.only_row AND s.sink = 'http')",
     );
     Ok(CURSOR.first(See::Latest, &[], |row| row.get(1))?.flatten())
 }

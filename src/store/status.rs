@@ -70,17 +70,15 @@ pub fn attest_by_hand(seq: i64) -> Result<bool> {
 
 /// Withdraws an attestation by hand; false when there is none.
 pub fn withdraw_by_hand(seq: i64) -> Result<bool> {
-    static WITHDRAW: Statement =
-        Statement::new("DELETE FROM trustlog.attestation WHERE seq = $1 AND sink = 'manual'");
+    static WITHDRAW: Statement = Statement::new("DELETE FROM trustlog.attestation WHERE seq = $1 AND sink = 'manual'");
     let _pass = Pass::take();
     WITHDRAW.run(&[seq.into()]).map(|rows| rows == 1)
 }
 
 /// Whether the outbox row of a record was written by the transaction that is running: nobody else can see it yet.
 pub fn saved_by_this_transaction(seq: i64) -> Result<bool> {
-    static XMIN: Statement = Statement::new(
-        "SELECT o.xmin::pg_catalog.text::pg_catalog.int8 FROM trustlog.operation o WHERE o.seq = $1",
-    );
+    static XMIN: Statement =
+        Statement::new("SELECT o.xmin::pg_catalog.text::pg_catalog.int8 FROM trustlog.operation o WHERE o.seq = $1");
     let xmin: Option<i64> = XMIN.first(See::Latest, &[seq.into()], |row| row.need(1))?;
     Ok(xmin.and_then(|xmin| u32::try_from(xmin).ok()).is_some_and(crate::pg::catalog::is_my_own))
 }

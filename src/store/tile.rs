@@ -31,8 +31,9 @@ impl Edge for StoredEdge {
         let end = first + signed(width)?;
         match level.checked_sub(1) {
             None => leaf::hashes(first, end),
-            Some(below) => ROOTS
-                .rows(See::Latest, &[i16::from(below).into(), first.into(), end.into()], |row| leaf::to_hash(row.need(1)?)),
+            Some(below) => ROOTS.rows(See::Latest, &[i16::from(below).into(), first.into(), end.into()], |row| {
+                leaf::to_hash(row.need(1)?)
+            }),
         }
     }
 }

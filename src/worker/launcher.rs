@@ -32,29 +32,25 @@ const HEALTHY: Duration = Duration::from_secs(60);
 /// Looks at everything at least this often, should a wake-up be lost.
 const ROUND: Duration = Duration::from_secs(60);
 
+/// How often to look whether workers of an earlier launcher have ended.
+const ORPHAN_ROUND: Duration = Duration::from_millis(20);
+
 /// How soon to look again at a database that a command holds, or when there is no room for another process.
 const SOON: Duration = Duration::from_secs(1);
 
 /// The life of the launcher; ends only with the process.
 pub fn run() {
     let mut launcher = Launcher::default();
-    stop_orphans();
+    for (_, orphan) in shared::occupied() {
+        // A launcher that ended left it: nobody would hear of its end. It may be waiting for a lock.
+        orphan.tell_to_stop();
+        background::terminate(orphan.pid());
+    }
     shared::ask_launcher_to_rescan();
     loop {
         background::answer_interrupts();
         let rest = launcher.round();
         background::sleep(rest);
-    }
-}
-
-/// Workers of a launcher that ended: nobody would hear of their end.
-fn stop_orphans() {
-    for (_, slot) in shared::occupied() {
-        slot.tell_to_stop();
-        while shared::is_alive(slot.pid()) {
-            background::nap(Duration::from_millis(10));
-        }
-        slot.free();
     }
 }
 
@@ -91,6 +87,7 @@ impl Launcher {
     /// Does what is to be done now and says how long nothing will be.
     fn round(&mut self) -> Duration {
         self.take_requests();
+        let orphans = self.free_orphans();
         self.reap();
         for entry in self.databases.values_mut() {
             if matches!(entry.state, State::Resting { until } if until <= Instant::now()) {
@@ -103,7 +100,18 @@ impl Launcher {
             State::Wanted if !started => Some(SOON),
             _ => None,
         });
-        resting.min().unwrap_or(ROUND).min(ROUND)
+        resting.min().unwrap_or(ROUND).min(if orphans { ORPHAN_ROUND } else { ROUND })
+    }
+
+    /// Frees the slots of an earlier launcher's workers that are gone; whether some are left.
+    fn free_orphans(&self) -> bool {
+        let mine = |number| self.databases.values().any(|e| matches!(&e.state, State::Running(r) if r.slot == number));
+        let (gone, left): (Vec<_>, Vec<_>) =
+            shared::occupied().filter(|(number, _)| !mine(*number)).partition(|(_, slot)| !slot.is_alive());
+        for (_, slot) in gone {
+            slot.free();
+        }
+        !left.is_empty()
     }
 
     fn take_requests(&mut self) {
@@ -166,7 +174,9 @@ impl Launcher {
                 Verdict::NoExtension | Verdict::Restart => State::Wanted,
                 Verdict::Crashed => {
                     entry.crashes = if running.since.elapsed() > HEALTHY { 0 } else { entry.crashes + 1 };
-                    State::Resting { until: Instant::now() + RESTART_BACKOFF.delay(entry.crashes.saturating_sub(1), 0.5) }
+                    State::Resting {
+                        until: Instant::now() + RESTART_BACKOFF.delay(entry.crashes.saturating_sub(1), 0.5),
+                    }
                 }
             };
         }
@@ -183,7 +193,9 @@ impl Launcher {
         }
         // The list may have changed since: a database that is gone must not be connected to.
         self.look_at_all();
-        let wanted = self.databases.iter_mut().find(|(oid, entry)| matches!(entry.state, State::Wanted) && !shared::held(**oid));
+        let wanted = self.databases.iter_mut().find(|(oid, entry)| {
+            matches!(entry.state, State::Wanted) && !shared::held(**oid) && shared::slot_of(**oid).is_none()
+        });
         let Some((oid, entry)) = wanted else { return false };
         let Some(slot) = shared::take_slot(*oid) else { return false };
         let Some(handle) = background::start_worker(slot) else {

@@ -13,6 +13,7 @@ use trustlog_core::scan::{Next, Outcome, Scan, ScanFrom};
 use crate::config;
 use crate::log::freeze;
 use crate::log::seal::{self, Batch, Sealing};
+use crate::pg::lock::{self, Extension};
 use crate::pg::session::{self, Failure};
 use crate::pg::shared::{self, Obstacle, Phase, Slot, Verdict};
 use crate::pg::{background, catalog};
@@ -31,14 +32,15 @@ const ERROR_BACKOFF: Policy =
 
 /// The life of a worker. Returns when it is to end, with the reason.
 pub fn run(slot: &'static Slot) -> Verdict {
-    let (extension, settings) = match session::transaction(|| Ok((catalog::extension(), catalog::settings_fingerprint()?))) {
-        Ok((Some(extension), settings)) => (extension, settings),
-        Ok((None, _)) => return Verdict::NoExtension,
-        Err(failure) => {
-            warning!("trustlog worker: {}", failure.message);
-            return Verdict::Crashed;
-        }
-    };
+    let (extension, settings) =
+        match session::transaction(|| Ok((catalog::extension(), catalog::settings_fingerprint()?))) {
+            Ok((Some(extension), settings)) => (extension, settings),
+            Ok((None, _)) => return Verdict::NoExtension,
+            Err(failure) => {
+                warning!("trustlog worker: {}", failure.message);
+                return Verdict::Crashed;
+            }
+        };
     slot.set_phase(Phase::Idle);
     shared::wake_launcher();
     let mut worker = Worker {
@@ -117,10 +119,11 @@ impl Worker {
         self.slot.set_phase(Phase::Sealing);
         let (began, limit) = (Instant::now(), config::seal_batch_size());
         let extension = self.extension;
-        let result = session::transaction(|| match catalog::extension() {
-            Some(found) if found == extension => seal::seal_batch(from, limit).map(Found::Sealing),
-            Some(other) => Ok(Found::Recreated(other)),
-            None => Ok(Found::Dropped),
+        let result = session::transaction(|| match lock::try_extension() {
+            Extension::Held(found) if found == extension => seal::seal_batch(from, limit).map(Found::Sealing),
+            Extension::Held(other) => Ok(Found::Recreated(other)),
+            Extension::Busy => Ok(Found::Sealing(Sealing::Busy)),
+            Extension::Missing => Ok(Found::Dropped),
         });
         match result {
             Ok(Found::Dropped) => Step::End(Verdict::NoExtension),

@@ -48,11 +48,7 @@ pub fn check(client: &mut Client) -> Log {
     wait_until_sealed(client);
     find_faults(client).unwrap_or_else(|faults| {
         let shown = &faults[..faults.len().min(20)];
-        panic!(
-            "the log has {} faults:\n{}",
-            faults.len(),
-            shown.join("\n")
-        )
+        panic!("the log has {} faults:\n{}", faults.len(), shown.join("\n"))
     })
 }
 
@@ -63,10 +59,7 @@ pub fn check(client: &mut Client) -> Log {
 pub fn find_faults(client: &mut Client) -> Result<Log, Vec<String>> {
     let mut faults = Vec::new();
     for table in ["outbox", "set_aside"] {
-        let count: i64 = client
-            .query_one(&format!("SELECT count(*) FROM trustlog.{table}"), &[])
-            .unwrap()
-            .get(0);
+        let count: i64 = client.query_one(&format!("SELECT count(*) FROM trustlog.{table}"), &[]).unwrap().get(0);
         if count != 0 {
             faults.push(format!("{count} rows in {table}"));
         }
@@ -77,13 +70,10 @@ pub fn find_faults(client: &mut Client) -> Result<Log, Vec<String>> {
     for seq in by_seq.keys().filter(|seq| !known.contains(seq)) {
         faults.push(format!("the leaf of record {seq} belongs to none"));
     }
-    head(client, &leaves, &mut faults);
     tiles(client, &leaves, &mut faults);
-    if faults.is_empty() {
-        Ok(Log { leaves, operations })
-    } else {
-        Err(faults)
-    }
+    // Last, because it fails where the tree does not fit together, and ends a transaction that is open.
+    head(client, &leaves, &mut faults);
+    if faults.is_empty() { Ok(Log { leaves, operations }) } else { Err(faults) }
 }
 
 struct Leaf {
@@ -111,11 +101,7 @@ fn leaves(client: &mut Client, faults: &mut Vec<String>) -> (Vec<Hash>, HashMap<
     (hashes, by_seq)
 }
 
-fn operations(
-    client: &mut Client,
-    by_seq: &HashMap<i64, Leaf>,
-    faults: &mut Vec<String>,
-) -> HashMap<String, Found> {
+fn operations(client: &mut Client, by_seq: &HashMap<i64, Leaf>, faults: &mut Vec<String>) -> HashMap<String, Found> {
     let mut operations = HashMap::new();
     let all = "SELECT o.seq, o.op_id, o.op_actor, o.doid, o.producer_id, o.request_body_hash, o.response_body_hash,
                       o.op_source, o.op_code, o.do_prefix, o.do_repository, host(o.client_ip), host(o.server_ip),

@@ -105,31 +105,21 @@ pub struct Cluster {
 impl Cluster {
     #[must_use]
     pub fn builder() -> Builder {
-        Builder {
-            settings: Vec::new(),
-            env: Vec::new(),
-            own_identifier: false,
-        }
-        .preload("trustlog")
-        .fsync(false)
-        .setting("listen_addresses", "")
-        .setting("timezone", "UTC")
-        .setting("log_timezone", "UTC")
-        .setting("log_line_prefix", "%m [%p] %b %q%u@%d ")
+        Builder { settings: Vec::new(), env: Vec::new(), own_identifier: false }
+            .preload("trustlog")
+            .fsync(false)
+            .setting("listen_addresses", "")
+            .setting("timezone", "UTC")
+            .setting("log_timezone", "UTC")
+            .setting("log_line_prefix", "%m [%p] %b %q%u@%d ")
     }
 
     fn in_new_folder(env: Vec<(String, String)>) -> Self {
-        Self {
-            folder: place().new_folder(),
-            env,
-            postmaster: Mutex::new(None),
-        }
+        Self { folder: place().new_folder(), env, postmaster: Mutex::new(None) }
     }
 
     fn postmaster(&self) -> MutexGuard<'_, Option<Child>> {
-        self.postmaster
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.postmaster.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     // ------------------------------------------------------------------ files
@@ -166,19 +156,13 @@ impl Cluster {
     /// settings only after a restart.
     pub fn configure(&self, name: &str, value: &str) {
         let path = self.data().join("test.conf");
-        let mut file = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(path)
-            .unwrap();
+        let mut file = OpenOptions::new().create(true).append(true).open(path).unwrap();
         writeln!(file, "{name} = '{}'", value.replace('\'', "''")).unwrap();
     }
 
     /// Makes the server read its configuration again.
     pub fn reload(&self) {
-        self.connect("postgres")
-            .execute("SELECT pg_reload_conf()", &[])
-            .unwrap();
+        self.connect("postgres").execute("SELECT pg_reload_conf()", &[]).unwrap();
     }
 
     // ------------------------------------------------------------------ starting and stopping
@@ -197,32 +181,17 @@ impl Cluster {
     pub fn try_start(&self) -> Result<(), String> {
         let mut postmaster = self.postmaster();
         assert!(postmaster.is_none(), "the server runs already");
-        let log = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(self.folder.join("server.log"))
-            .unwrap();
+        let log = OpenOptions::new().create(true).append(true).open(self.folder.join("server.log")).unwrap();
         let mut command = place().command("postgres");
-        command
-            .arg("-D")
-            .arg(self.data())
-            .arg("-k")
-            .arg(&self.folder);
+        command.arg("-D").arg(self.data()).arg("-k").arg(&self.folder);
         command.envs(self.env.iter().map(|(name, value)| (name, value)));
-        command
-            .stdin(Stdio::null())
-            .stdout(log.try_clone().unwrap())
-            .stderr(log);
+        command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
         let child = postmaster.insert(command.spawn().expect("cannot run postgres"));
         let pid = child.id();
         let ended = wait::value(wait::PATIENCE, "the server takes connections", || {
             let ready = place::postmaster_state(&self.data())
                 .is_some_and(|(owner, state)| u32::try_from(owner) == Ok(pid) && state == "ready");
-            if ready {
-                Some(false)
-            } else {
-                child.try_wait().unwrap().map(|_| true)
-            }
+            if ready { Some(false) } else { child.try_wait().unwrap().map(|_| true) }
         });
         if ended {
             *postmaster = None;
@@ -243,11 +212,9 @@ impl Cluster {
     /// Kills the postmaster (SIGKILL), and waits until its orphans have noticed and left.
     pub fn kill_postmaster(&self) {
         self.end(Signal::KILL);
-        wait::until(
-            wait::PATIENCE,
-            "the killed postmaster's processes have left",
-            || place::processes_in(&self.data()).is_empty(),
-        );
+        wait::until(wait::PATIENCE, "the killed postmaster's processes have left", || {
+            place::processes_in(&self.data()).is_empty()
+        });
     }
 
     fn end(&self, signal: Signal) -> Duration {
@@ -255,9 +222,7 @@ impl Cluster {
         let child = postmaster.as_mut().expect("the server does not run");
         let start = Instant::now();
         place::send(i32::try_from(child.id()).unwrap(), signal);
-        wait::until(wait::PATIENCE, "the server has stopped", || {
-            child.try_wait().unwrap().is_some()
-        });
+        wait::until(wait::PATIENCE, "the server has stopped", || child.try_wait().unwrap().is_some());
         *postmaster = None;
         start.elapsed()
     }
@@ -279,11 +244,7 @@ impl Cluster {
     #[must_use]
     pub fn config(&self, db: &str, role: &str) -> Config {
         let mut config = Config::new();
-        config
-            .host_path(&self.folder)
-            .user(role)
-            .dbname(db)
-            .connect_timeout(wait::PATIENCE);
+        config.host_path(&self.folder).user(role).dbname(db).connect_timeout(wait::PATIENCE);
         config
     }
 
@@ -297,19 +258,12 @@ impl Cluster {
     pub fn connect_as(&self, db: &str, role: &str) -> Client {
         self.config(db, role)
             .connect(NoTls)
-            .unwrap_or_else(|error| {
-                panic!(
-                    "cannot connect to {db} as {role}: {error}\n{}",
-                    self.log_end()
-                )
-            })
+            .unwrap_or_else(|error| panic!("cannot connect to {db} as {role}: {error}\n{}", self.log_end()))
     }
 
     /// Creates a database with the extension, and connects to it.
     pub fn create_db(&self, name: &str) -> Client {
-        self.connect("postgres")
-            .batch_execute(&format!("CREATE DATABASE \"{name}\""))
-            .unwrap();
+        self.connect("postgres").batch_execute(&format!("CREATE DATABASE \"{name}\"")).unwrap();
         let mut client = self.connect(name);
         client.batch_execute("CREATE EXTENSION trustlog").unwrap();
         client
@@ -319,19 +273,13 @@ impl Cluster {
     #[must_use]
     pub fn worker_pid(&self, db: &str) -> Option<i32> {
         let of_db = "SELECT pid FROM pg_stat_activity WHERE backend_type = 'trustlog worker' AND datname = $1";
-        self.connect("postgres")
-            .query_opt(of_db, &[&db])
-            .unwrap()
-            .map(|row| row.get(0))
+        self.connect("postgres").query_opt(of_db, &[&db]).unwrap().map(|row| row.get(0))
     }
 
     #[must_use]
     pub fn launcher_pid(&self) -> Option<i32> {
         let any = "SELECT pid FROM pg_stat_activity WHERE backend_type = 'trustlog launcher'";
-        self.connect("postgres")
-            .query_opt(any, &[])
-            .unwrap()
-            .map(|row| row.get(0))
+        self.connect("postgres").query_opt(any, &[]).unwrap().map(|row| row.get(0))
     }
 
     // ------------------------------------------------------------------ programs
@@ -340,17 +288,13 @@ impl Cluster {
     #[must_use]
     pub fn program(&self, name: &str) -> Command {
         let mut command = place().command(name);
-        command
-            .env("PGHOST", &self.folder)
-            .env("PGUSER", "postgres")
-            .current_dir(&self.folder);
+        command.env("PGHOST", &self.folder).env("PGUSER", "postgres").current_dir(&self.folder);
         command
     }
 
     /// Runs a script with psql, and returns what it printed: rows only, unaligned.
     pub fn psql(&self, db: &str, script: &str) -> String {
-        self.try_psql(db, script)
-            .unwrap_or_else(|error| panic!("{error}"))
+        self.try_psql(db, script).unwrap_or_else(|error| panic!("{error}"))
     }
 
     /// The same, where failing is an answer.
@@ -360,9 +304,7 @@ impl Cluster {
     pub fn try_psql(&self, db: &str, script: &str) -> Result<String, String> {
         let mut psql = self.program("psql");
         psql.args(["-XqAt", "-v", "ON_ERROR_STOP=1", "-f", "-", "-d", db]);
-        psql.stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+        psql.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = psql.spawn().expect("cannot run psql");
         let mut stdin = child.stdin.take().unwrap();
         let output = std::thread::scope(|scope| {
@@ -375,28 +317,15 @@ impl Cluster {
 
     /// Dumps a database into a file of the cluster's folder; `options` such as `-Fc`.
     pub fn pg_dump(&self, db: &str, options: &[&str]) -> PathBuf {
-        let file = (1..)
-            .map(|number| self.folder.join(format!("{db}-{number}.dump")))
-            .find(|file| !file.exists())
-            .unwrap();
-        stdout(
-            self.program("pg_dump")
-                .args(options)
-                .arg("-f")
-                .arg(&file)
-                .args(["-d", db]),
-        );
+        let file =
+            (1..).map(|number| self.folder.join(format!("{db}-{number}.dump"))).find(|file| !file.exists()).unwrap();
+        stdout(self.program("pg_dump").args(options).arg("-f").arg(&file).args(["-d", db]));
         file
     }
 
     /// Restores an archive that `pg_dump -Fc` made, of this cluster or another one.
     pub fn pg_restore(&self, db: &str, file: &Path, options: &[&str]) {
-        stdout(
-            self.program("pg_restore")
-                .args(["-e", "-d", db])
-                .args(options)
-                .arg(file),
-        );
+        stdout(self.program("pg_restore").args(["-e", "-d", db]).args(options).arg(file));
     }
 
     // ------------------------------------------------------------------ copies
@@ -412,9 +341,7 @@ impl Cluster {
     pub fn base_backup_with(&self, settings: &[(&str, &str)]) -> Self {
         let standby = Self::in_new_folder(self.env.clone());
         let mut backup = self.program("pg_basebackup");
-        backup
-            .args(["-R", "-X", "stream", "-c", "fast", "--no-sync", "-D"])
-            .arg(standby.data());
+        backup.args(["-R", "-X", "stream", "-c", "fast", "--no-sync", "-D"]).arg(standby.data());
         stdout(&mut backup);
         for (name, value) in settings {
             standby.configure(name, value);
@@ -425,11 +352,8 @@ impl Cluster {
 
     /// Waits until this standby has replayed all that `primary` has written so far.
     pub fn catch_up(&self, primary: &Self) {
-        let lsn: String = primary
-            .connect("postgres")
-            .query_one("SELECT pg_current_wal_flush_lsn()::text", &[])
-            .unwrap()
-            .get(0);
+        let lsn: String =
+            primary.connect("postgres").query_one("SELECT pg_current_wal_flush_lsn()::text", &[]).unwrap().get(0);
         let mut client = self.connect("postgres");
         wait::until(wait::PATIENCE, "the standby has caught up", || {
             let replayed = "SELECT pg_last_wal_replay_lsn() >= $1::text::pg_lsn";
@@ -439,21 +363,14 @@ impl Cluster {
 
     /// Makes a primary out of this standby.
     pub fn promote(&self) {
-        let promoted: bool = self
-            .connect("postgres")
-            .query_one("SELECT pg_promote(true, 60)", &[])
-            .unwrap()
-            .get(0);
+        let promoted: bool = self.connect("postgres").query_one("SELECT pg_promote(true, 60)", &[]).unwrap().get(0);
         assert!(promoted, "not promoted within a minute");
     }
 
     /// A copy of a stopped cluster's files, not started: what a restored backup or a machine's clone is.
     #[must_use]
     pub fn copy(&self) -> Self {
-        assert!(
-            self.postmaster().is_none(),
-            "stop the server before its files are copied"
-        );
+        assert!(self.postmaster().is_none(), "stop the server before its files are copied");
         let copy = Self::in_new_folder(self.env.clone());
         place::copy(&self.data(), &copy.data());
         copy
@@ -464,12 +381,7 @@ impl Drop for Cluster {
     fn drop(&mut self) {
         if std::thread::panicking() {
             let mut text = String::new();
-            let _ = write!(
-                text,
-                "---- end of the server log ({})\n{}\n----",
-                self.folder.display(),
-                self.log_end()
-            );
+            let _ = write!(text, "---- end of the server log ({})\n{}\n----", self.folder.display(), self.log_end());
             eprintln!("{text}");
         }
         if let Some(child) = self.postmaster().as_mut() {

@@ -16,6 +16,7 @@ pub mod load;
 pub mod measure;
 pub mod operation;
 mod place;
+pub mod records;
 pub mod regress;
 pub mod wait;
 

@@ -17,10 +17,8 @@ pub fn seconds(variable: &str, default: u64) -> Duration {
 /// When the variable is not a whole number.
 #[must_use]
 pub fn number(variable: &str, default: u64) -> u64 {
-    std::env::var(variable).map_or(default, |text| {
-        text.parse()
-            .unwrap_or_else(|_| panic!("{variable}={text} is not a whole number"))
-    })
+    std::env::var(variable)
+        .map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{variable}={text} is not a whole number")))
 }
 
 /// Small random numbers, the same in every run for one seed (xorshift64*).
@@ -71,10 +69,7 @@ impl Times {
     #[must_use]
     pub fn print(self, what: &str) -> Self {
         let [p50, p95, p99, max] = [50, 95, 99, 100].map(|percent| self.percentile(percent));
-        println!(
-            "{what}: p50 {p50:.2?}, p95 {p95:.2?}, p99 {p99:.2?}, max {max:.2?} of {}",
-            self.0.len()
-        );
+        println!("{what}: p50 {p50:.2?}, p95 {p95:.2?}, p99 {p99:.2?}, max {max:.2?} of {}", self.0.len());
         self
     }
 }

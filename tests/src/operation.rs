@@ -49,9 +49,9 @@ impl Operation {
     #[must_use]
     pub fn with(op_id: impl Into<String>, variant: u32, strategy: Strategy) -> Self {
         let op_id = op_id.into();
-        let seed = op_id.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-        });
+        let seed = op_id
+            .bytes()
+            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
         let client_ip = match seed % 3 {
             0 => None,
             1 => Some(format!("192.0.2.{}", seed / 3 % 256)),
@@ -106,8 +106,7 @@ impl Operation {
 
     /// Calls `run` with the parameters of [`SAVE`].
     pub fn save_params<T>(&self, run: impl FnOnce(&[&(dyn ToSql + Sync)]) -> T) -> T {
-        let time: SystemTime =
-            UNIX_EPOCH + Duration::from_secs(SECONDS) + Duration::from_micros(self.micros);
+        let time: SystemTime = UNIX_EPOCH + Duration::from_secs(SECONDS) + Duration::from_micros(self.micros);
         run(&[
             &self.op_id,
             &self.op_actor,
@@ -127,10 +126,7 @@ impl Operation {
     #[must_use]
     pub fn copy_line(&self) -> String {
         let fields = self.fields();
-        let fields: Vec<_> = fields
-            .iter()
-            .map(|field| field.as_deref().unwrap_or("\\N"))
-            .collect();
+        let fields: Vec<_> = fields.iter().map(|field| field.as_deref().unwrap_or("\\N")).collect();
         fields.join("\t") + "\n"
     }
 
@@ -151,9 +147,7 @@ impl Operation {
     /// An element of `save_batch`'s array.
     #[must_use]
     pub fn json(&self) -> String {
-        let names = COLUMNS
-            .split(',')
-            .map(|name| name.trim().trim_matches('"'));
+        let names = COLUMNS.split(',').map(|name| name.trim().trim_matches('"'));
         let mut object = String::from("{");
         for (name, field) in names.zip(self.fields()) {
             match field {
@@ -190,10 +184,7 @@ impl Operation {
 #[must_use]
 pub fn insert(operations: &[Operation]) -> String {
     let rows: Vec<_> = operations.iter().map(Operation::sql_row).collect();
-    format!(
-        "INSERT INTO trustlog.operation ({COLUMNS}) VALUES {}",
-        rows.join(", ")
-    )
+    format!("INSERT INTO trustlog.operation ({COLUMNS}) VALUES {}", rows.join(", "))
 }
 
 /// The argument of `save_batch`.

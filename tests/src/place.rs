@@ -37,11 +37,7 @@ impl Place {
         let pg_config = std::env::var_os("TRUSTLOG_PG_CONFIG")
             .map(PathBuf::from)
             .expect("TRUSTLOG_PG_CONFIG does not say where PostgreSQL is: run `make test-cluster`");
-        let ask = |option: &str| {
-            stdout(Command::new(&pg_config).arg(option))
-                .trim()
-                .to_owned()
-        };
+        let ask = |option: &str| stdout(Command::new(&pg_config).arg(option)).trim().to_owned();
         let bin_dir = PathBuf::from(ask("--bindir"));
         let pg_regress = Path::new(&ask("--pgxs")).with_file_name("../test/regress/pg_regress");
 
@@ -58,18 +54,10 @@ impl Place {
         );
         let clusters = clusters.canonicalize().unwrap(); // as /proc shows it
 
-        let version: String = ask("--version")
-            .chars()
-            .map(|c| if c.is_ascii_alphanumeric() { c } else { '_' })
-            .collect();
+        let version: String =
+            ask("--version").chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
         let template = clusters.join(format!("template-{TEMPLATE_VERSION}-{version}"));
-        let place = Self {
-            bin_dir,
-            pg_regress,
-            clusters,
-            template,
-            server: server_ids(),
-        };
+        let place = Self { bin_dir, pg_regress, clusters, template, server: server_ids() };
 
         let lock = File::create(place.clusters.join(".lock")).unwrap();
         lock.lock().unwrap();
@@ -81,11 +69,7 @@ impl Place {
     /// A command that runs as the user that runs servers, in an environment that holds nothing of ours.
     pub fn command(&self, program: impl AsRef<Path>) -> Command {
         let mut command = Command::new(self.bin_dir.join(program));
-        command
-            .env_clear()
-            .env("PATH", "/usr/bin:/bin")
-            .env("LC_ALL", "C.UTF-8")
-            .current_dir("/");
+        command.env_clear().env("PATH", "/usr/bin:/bin").env("LC_ALL", "C.UTF-8").current_dir("/");
         if let Some((uid, gid)) = self.server {
             command.uid(uid).gid(gid); // also drops the supplementary groups
         }
@@ -96,24 +80,15 @@ impl Place {
     pub fn new_folder(&self) -> PathBuf {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let folder = self
-            .clusters
-            .join(format!("{}-{number}", std::process::id()));
+        let folder = self.clusters.join(format!("{}-{number}", std::process::id()));
         self.make_folder(&folder);
-        assert!(
-            folder.as_os_str().len() < 90,
-            "{}: too long for a socket",
-            folder.display()
-        );
+        assert!(folder.as_os_str().len() < 90, "{}: too long for a socket", folder.display());
         folder
     }
 
     fn make_folder(&self, folder: &Path) {
         use std::os::unix::fs::DirBuilderExt;
-        fs::DirBuilder::new()
-            .mode(0o700)
-            .create(folder)
-            .expect("a folder for a cluster");
+        fs::DirBuilder::new().mode(0o700).create(folder).expect("a folder for a cluster");
         if let Some((uid, gid)) = self.server {
             chown(folder, Some(uid), Some(gid)).unwrap();
         }
@@ -125,17 +100,7 @@ impl Place {
 
     pub fn initdb(&self, data: &Path) {
         let mut initdb = self.command("initdb");
-        initdb.args([
-            "-U",
-            "postgres",
-            "--no-sync",
-            "-E",
-            "UTF8",
-            "--locale=C.UTF-8",
-            "-A",
-            "trust",
-            "-D",
-        ]);
+        initdb.args(["-U", "postgres", "--no-sync", "-E", "UTF8", "--locale=C.UTF-8", "-A", "trust", "-D"]);
         stdout(initdb.arg(data));
         let conf = data.join("postgresql.conf");
         let text = fs::read_to_string(&conf).unwrap();
@@ -159,24 +124,16 @@ impl Place {
     fn sweep(&self) {
         for entry in fs::read_dir(&self.clusters).unwrap().flatten() {
             let name = entry.file_name().into_string().unwrap_or_default();
-            let Some(owner) = name
-                .split_once('-')
-                .and_then(|(pid, _)| Pid::from_raw(pid.parse().ok()?))
-            else {
+            let Some(owner) = name.split_once('-').and_then(|(pid, _)| Pid::from_raw(pid.parse().ok()?)) else {
                 continue;
             };
             if owner != getpid() && test_kill_process(owner).is_ok() {
                 continue;
             }
             let data = entry.path().join("data");
-            if let Some(&postmaster) = postmaster_pid(&data)
-                .iter()
-                .find(|pid| processes_in(&data).contains(pid))
-            {
+            if let Some(&postmaster) = postmaster_pid(&data).iter().find(|pid| processes_in(&data).contains(pid)) {
                 send(postmaster, Signal::QUIT);
-                wait::until(wait::PATIENCE, "a left-over server has stopped", || {
-                    processes_in(&data).is_empty()
-                });
+                wait::until(wait::PATIENCE, "a left-over server has stopped", || processes_in(&data).is_empty());
             }
             fs::remove_dir_all(entry.path()).unwrap();
         }
@@ -189,29 +146,18 @@ fn server_ids() -> Option<(u32, u32)> {
         return None;
     }
     let user = std::env::var("TRUSTLOG_SERVER_USER").unwrap_or_else(|_| "postgres".to_owned());
-    let id = |option: &str| {
-        stdout(Command::new("id").args([option, &user]))
-            .trim()
-            .parse()
-            .unwrap()
-    };
+    let id = |option: &str| stdout(Command::new("id").args([option, &user])).trim().parse().unwrap();
     Some((id("-u"), id("-g")))
 }
 
 pub fn copy(from: &Path, to: &Path) {
-    stdout(
-        Command::new("cp")
-            .args(["-a", "--reflink=auto", "-T", "--"])
-            .arg(from)
-            .arg(to),
-    );
+    stdout(Command::new("cp").args(["-a", "--reflink=auto", "-T", "--"]).arg(from).arg(to));
 }
 
 /// Runs a command and returns what it printed.
 pub fn stdout(command: &mut Command) -> String {
     let output = command.output();
-    let output =
-        output.unwrap_or_else(|error| panic!("{}: {error}", command.get_program().display()));
+    let output = output.unwrap_or_else(|error| panic!("{}: {error}", command.get_program().display()));
     outcome(command, output).unwrap_or_else(|error| panic!("{error}"))
 }
 
@@ -221,11 +167,7 @@ pub fn outcome(command: &Command, output: Output) -> Result<String, String> {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }
     let stderr = String::from_utf8_lossy(&output.stderr);
-    Err(format!(
-        "{}: {}\n{stderr}",
-        command.get_program().display(),
-        output.status
-    ))
+    Err(format!("{}: {}\n{stderr}", command.get_program().display(), output.status))
 }
 
 /// The process named by a data folder's lock file, and the server's state as it says there.

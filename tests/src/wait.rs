@@ -25,10 +25,7 @@ pub fn value<T>(deadline: Duration, what: &str, mut get: impl FnMut() -> Option<
         if let Some(value) = get() {
             return value;
         }
-        assert!(
-            start.elapsed() < deadline,
-            "waited {deadline:?} in vain until {what}"
-        );
+        assert!(start.elapsed() < deadline, "waited {deadline:?} in vain until {what}");
         std::thread::sleep(STEP);
     }
 }

@@ -4,9 +4,5 @@ use trustlog_tests::{Cluster, regress};
 
 #[test]
 fn golden_files() {
-    regress::run(
-        &Cluster::builder()
-            .setting("trustlog.worker_enabled", "off")
-            .start(),
-    );
+    regress::run(&Cluster::builder().setting("trustlog.worker_enabled", "off").start());
 }

@@ -65,8 +65,8 @@ impl Record<'_> {
     /// # Errors
     /// [`RecordError::Timestamp`] when the timestamp is outside the years 1 to 9999.
     pub fn record_bytes(&self) -> Result<Vec<u8>, RecordError> {
-        let timestamp = timestamp::to_text(self.timestamp_micros)
-            .ok_or(RecordError::Timestamp(self.timestamp_micros))?;
+        let timestamp =
+            timestamp::to_text(self.timestamp_micros).ok_or(RecordError::Timestamp(self.timestamp_micros))?;
         let mut bytes = Vec::with_capacity(FIXED_BYTES + self.text_bytes());
         serde_json::to_writer(&mut bytes, &self.canonical(&timestamp))?;
         Ok(bytes)
@@ -102,12 +102,7 @@ impl Record<'_> {
             self.do_prefix,
             self.do_repository,
         ];
-        let optional = [
-            self.request_body_hash,
-            self.response_body_hash,
-            self.client_ip,
-            self.server_ip,
-        ];
+        let optional = [self.request_body_hash, self.response_body_hash, self.client_ip, self.server_ip];
         let optional = optional.into_iter().flatten();
         needed.into_iter().chain(optional).map(str::len).sum()
     }

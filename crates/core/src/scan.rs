@@ -116,9 +116,7 @@ impl Scan {
     pub fn next(&mut self, now: Instant) -> Next {
         match self.phase {
             Phase::Unknown => self.scan(ScanFrom::Start),
-            Phase::Full(_) | Phase::Partial if self.late_rows_may_wait(now) => {
-                self.scan(ScanFrom::Start)
-            }
+            Phase::Full(_) | Phase::Partial if self.late_rows_may_wait(now) => self.scan(ScanFrom::Start),
             Phase::Full(last) => self.scan(ScanFrom::Floor(last)),
             Phase::Partial => self.scan_from_floor(now),
             Phase::Drained => match self.rest_before_start(now) {
@@ -140,19 +138,12 @@ impl Scan {
     /// Takes note of how the scan handed out last went; `now` is when its transaction had committed.
     pub fn record(&mut self, outcome: Outcome, now: Instant) {
         if self.from_start {
-            self.start_scan = Some(StartScan {
-                ended: now,
-                took: outcome.took,
-            });
+            self.start_scan = Some(StartScan { ended: now, took: outcome.took });
         }
         self.phase = match outcome.highest {
             Some(highest) => {
                 self.floor.sealed(highest, now);
-                if outcome.full {
-                    Phase::Full(highest)
-                } else {
-                    Phase::Partial
-                }
+                if outcome.full { Phase::Full(highest) } else { Phase::Partial }
             }
             None if self.from_start => Phase::Empty,
             None => Phase::Drained,
@@ -185,11 +176,7 @@ impl Scan {
     /// How long a scan from the start still has to wait; `None` when it is due.
     fn rest_before_start(&self, now: Instant) -> Option<Duration> {
         let last = self.start_scan?;
-        let rest = last
-            .took
-            .saturating_mul(START_REST_FACTOR)
-            .min(START_INTERVAL);
-        rest.checked_sub(now.saturating_duration_since(last.ended))
-            .filter(|rest| !rest.is_zero())
+        let rest = last.took.saturating_mul(START_REST_FACTOR).min(START_INTERVAL);
+        rest.checked_sub(now.saturating_duration_since(last.ended)).filter(|rest| !rest.is_zero())
     }
 }

@@ -37,12 +37,7 @@ pub struct Tile {
 
 impl Tile {
     fn new(level: u8, n: u64, hashes: &[Hash]) -> Self {
-        Self {
-            level,
-            n,
-            root: merkle::root(hashes),
-            hashes: hashes.to_vec(),
-        }
+        Self { level, n, root: merkle::root(hashes), hashes: hashes.to_vec() }
     }
 
     /// The tile as tlog-tiles serves it: the hashes one after the other, 8,192 bytes.
@@ -155,11 +150,7 @@ pub fn root<E: Edge>(size: u64, edge: &mut E) -> Result<Hash, TileError<E::Error
 }
 
 /// Reads one level of the edge and checks that it has the right number of hashes.
-fn read_partial<E: Edge>(
-    level: u8,
-    size: u64,
-    edge: &mut E,
-) -> Result<Vec<Hash>, TileError<E::Error>> {
+fn read_partial<E: Edge>(level: u8, size: u64, edge: &mut E) -> Result<Vec<Hash>, TileError<E::Error>> {
     let expected = partial_width(level, size);
     if expected == 0 {
         return Ok(Vec::new());
@@ -167,11 +158,7 @@ fn read_partial<E: Edge>(
     let hashes = edge.partial(level, size).map_err(TileError::Edge)?;
     let found = hashes.len() as u64;
     if found != expected {
-        return Err(TileError::Misfit {
-            level,
-            expected,
-            found,
-        });
+        return Err(TileError::Misfit { level, expected, found });
     }
     Ok(hashes)
 }

@@ -43,9 +43,7 @@ pub(crate) fn to_text(micros: i64) -> Option<String> {
 pub fn parse_rfc3339(text: &str) -> Option<i64> {
     let at = OffsetDateTime::parse(text, &Rfc3339).ok()?;
     let micros = i64::try_from((at.unix_timestamp_nanos() + 500).div_euclid(1000)).ok()?;
-    (MIN_TIMESTAMP_MICROS..END_TIMESTAMP_MICROS)
-        .contains(&micros)
-        .then_some(micros)
+    (MIN_TIMESTAMP_MICROS..END_TIMESTAMP_MICROS).contains(&micros).then_some(micros)
 }
 
 /// Appends the decimal digits of `value` from the place worth `unit` (a power of ten) down to the ones.

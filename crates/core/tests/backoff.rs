@@ -6,17 +6,9 @@ use trustlog_core::backoff::Policy;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-const DEFAULT: Policy = Policy {
-    base: MINUTE,
-    factor: 2.0,
-    max: Duration::from_secs(3600),
-    jitter: 0.1,
-};
+const DEFAULT: Policy = Policy { base: MINUTE, factor: 2.0, max: Duration::from_secs(3600), jitter: 0.1 };
 
-const WITHOUT_JITTER: Policy = Policy {
-    jitter: 0.0,
-    ..DEFAULT
-};
+const WITHOUT_JITTER: Policy = Policy { jitter: 0.0, ..DEFAULT };
 
 #[test]
 fn the_default_schedule_doubles_from_one_minute_to_one_hour() {
@@ -39,34 +31,20 @@ fn what_has_no_value_gives_the_longest_delay_without_jitter() {
     for factor in [f64::NAN, f64::INFINITY] {
         assert_eq!(Policy { factor, ..DEFAULT }.delay(3, 0.5), DEFAULT.max);
     }
-    assert_eq!(
-        Policy {
-            jitter: f64::NAN,
-            ..DEFAULT
-        }
-        .delay(0, 0.0),
-        MINUTE
-    );
+    assert_eq!(Policy { jitter: f64::NAN, ..DEFAULT }.delay(0, 0.0), MINUTE);
     assert_eq!(DEFAULT.delay(0, f64::NAN), MINUTE);
     assert_eq!(DEFAULT.delay(u32::MAX, 0.5), DEFAULT.max);
 }
 
 #[test]
 fn no_base_is_no_delay() {
-    let policy = Policy {
-        base: Duration::ZERO,
-        ..DEFAULT
-    };
+    let policy = Policy { base: Duration::ZERO, ..DEFAULT };
     assert_eq!(policy.delay(u32::MAX, 0.9), Duration::ZERO);
 }
 
 #[test]
 fn the_longest_duration_there_is_stays_representable() {
-    let policy = Policy {
-        max: Duration::MAX,
-        jitter: 1.0,
-        ..DEFAULT
-    };
+    let policy = Policy { max: Duration::MAX, jitter: 1.0, ..DEFAULT };
     assert_eq!(policy.delay(u32::MAX, 0.99), Duration::MAX);
 }
 

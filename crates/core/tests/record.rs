@@ -140,12 +140,7 @@ fn timestamps_have_six_decimals_and_the_right_date() {
 
 #[test]
 fn timestamps_outside_the_range_are_refused() {
-    for micros in [
-        i64::MIN,
-        MIN_TIMESTAMP_MICROS - 1,
-        END_TIMESTAMP_MICROS,
-        i64::MAX,
-    ] {
+    for micros in [i64::MIN, MIN_TIMESTAMP_MICROS - 1, END_TIMESTAMP_MICROS, i64::MAX] {
         match at(micros).record_bytes() {
             Err(RecordError::Timestamp(found)) => assert_eq!(found, micros),
             other => panic!("{micros}: {other:?}"),
@@ -173,10 +168,7 @@ fn timestamps_are_read_with_any_offset_and_any_number_of_decimals() {
 }
 
 fn at(timestamp_micros: i64) -> Record<'static> {
-    Record {
-        timestamp_micros,
-        ..FULL
-    }
+    Record { timestamp_micros, ..FULL }
 }
 
 fn value(record: &Record<'_>) -> Value {
@@ -231,15 +223,7 @@ fn texts() -> impl Strategy<Value = Texts> {
 
 impl Texts {
     fn record(&self, op_code: i32, timestamp_micros: i64) -> Record<'_> {
-        let [
-            op_id,
-            op_actor,
-            doid,
-            producer_id,
-            op_source,
-            do_prefix,
-            do_repository,
-        ] = &self.needed;
+        let [op_id, op_actor, doid, producer_id, op_source, do_prefix, do_repository] = &self.needed;
         let [request, response, client_ip, server_ip] = &self.optional;
         Record {
             op_id,
@@ -277,9 +261,7 @@ fn as_json(record: &Record<'_>, timestamp: &Value) -> Value {
         "client_ip": record.client_ip,
         "server_ip": record.server_ip,
     });
-    json.as_object_mut()
-        .unwrap()
-        .retain(|_, field| !field.is_null());
+    json.as_object_mut().unwrap().retain(|_, field| !field.is_null());
     json
 }
 
@@ -329,9 +311,7 @@ fn micros_of(text: &str) -> i64 {
     let (year, month) = (number(0..4), number(5..7));
     let february = if leap(year) { 29 } else { 28 };
     let months = [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
-    let years: i64 = (1..year)
-        .map(|year| if leap(year) { 366 } else { 365 })
-        .sum();
+    let years: i64 = (1..year).map(|year| if leap(year) { 366 } else { 365 }).sum();
     let month_days: i64 = months[..usize::try_from(month - 1).unwrap()].iter().sum();
     let days = years + month_days + number(8..10) - 1;
     let seconds = ((days * 24 + number(11..13)) * 60 + number(14..16)) * 60 + number(17..19);

@@ -25,10 +25,7 @@ struct Driver {
 
 impl Driver {
     fn new() -> Self {
-        Self {
-            scan: Scan::new(),
-            now: Instant::now(),
-        }
+        Self { scan: Scan::new(), now: Instant::now() }
     }
 
     fn next(&mut self) -> Next {
@@ -42,11 +39,7 @@ impl Driver {
     /// A scan of `took` that found this.
     fn found(&mut self, highest: Option<i64>, full: bool, took: Duration) {
         self.pass(took);
-        let outcome = Outcome {
-            highest,
-            full,
-            took,
-        };
+        let outcome = Outcome { highest, full, took };
         self.scan.record(outcome, self.now);
     }
 
@@ -297,11 +290,7 @@ impl Simulation {
             reached && row.commit <= visible_until && !self.sealed.contains_key(&row.seq)
         });
         let taken: Vec<_> = waiting.take(self.batch).map(|row| row.seq).collect();
-        self.driver.found(
-            taken.last().copied(),
-            taken.len() == self.batch,
-            self.scan_cost,
-        );
+        self.driver.found(taken.last().copied(), taken.len() == self.batch, self.scan_cost);
         let now = self.clock();
         self.sealed.extend(taken.iter().map(|seq| (*seq, now)));
         self.last_scan = Some((from, taken.len()));
@@ -334,18 +323,10 @@ impl Simulation {
 fn late_commits_in_a_burst_wait_about_a_second() {
     // 4,000 rows a second, each seq a quarter of a millisecond; a scan seals 4 in a millisecond, so all are full.
     let mut rows: Vec<_> = (1..=20_000)
-        .map(|seq| Row {
-            seq: seq * 2,
-            commit: Duration::from_micros(seq.cast_unsigned() * 250),
-        })
+        .map(|seq| Row { seq: seq * 2, commit: Duration::from_micros(seq.cast_unsigned() * 250) })
         .collect();
     // Odd ones draw a low seq and commit much later, at times that fit no other rhythm.
-    let late: Vec<_> = (0..12)
-        .map(|n| Row {
-            seq: n * 10 + 1,
-            commit: ms(100 + n.cast_unsigned() * 391),
-        })
-        .collect();
+    let late: Vec<_> = (0..12).map(|n| Row { seq: n * 10 + 1, commit: ms(100 + n.cast_unsigned() * 391) }).collect();
     rows.extend(&late);
     let done = Simulation::new(rows, 4, ms(1)).run();
     for row in late {
@@ -358,26 +339,16 @@ fn late_commits_in_a_burst_wait_about_a_second() {
 #[test]
 fn slightly_late_commits_do_not_wait() {
     // Pairs of rows whose order of commit is the reverse of their seq, half a second apart.
-    let rows = (0..100).map(|n: u64| Row {
-        seq: (n ^ 1).cast_signed(),
-        commit: ms(n * 500),
-    });
+    let rows = (0..100).map(|n: u64| Row { seq: (n ^ 1).cast_signed(), commit: ms(n * 500) });
     let done = Simulation::new(rows.collect(), 10, ms(1)).run();
     assert!(done.longest_wait() <= ms(20), "{:?}", done.longest_wait());
 }
 
 fn rows() -> impl Strategy<Value = Vec<Row>> {
     // Commits come in any order, in clusters and with pauses.
-    let commit = prop_oneof![
-        0_u64..20_000_000,
-        3_000_000_u64..3_100_000,
-        9_000_000_u64..9_001_000
-    ];
+    let commit = prop_oneof![0_u64..20_000_000, 3_000_000_u64..3_100_000, 9_000_000_u64..9_001_000];
     prop::collection::vec(commit, 0..300).prop_map(|commits| {
-        let row = |(seq, micros)| Row {
-            seq,
-            commit: Duration::from_micros(micros),
-        };
+        let row = |(seq, micros)| Row { seq, commit: Duration::from_micros(micros) };
         (1..).zip(commits).map(row).collect()
     })
 }

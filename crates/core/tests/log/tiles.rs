@@ -7,9 +7,7 @@ use std::convert::Infallible;
 use tlog_tiles::HashReader;
 use trustlog_core::Hash;
 use trustlog_core::merkle::{self, leaf_hash};
-use trustlog_core::tiles::{
-    Edge, TILE_WIDTH, Tile, TileError, completed_tiles, full_tiles, partial_width, root,
-};
+use trustlog_core::tiles::{Edge, TILE_WIDTH, Tile, TileError, completed_tiles, full_tiles, partial_width, root};
 
 /// A log in memory, stored as the extension stores it: leaf hashes and full tiles.
 #[derive(Default)]
@@ -28,19 +26,12 @@ impl Log {
     /// Appends the next `count` leaves and returns the tiles this completed.
     fn append(&mut self, count: u64) -> Vec<Tile> {
         let size = self.size();
-        let new: Vec<_> = (size..size + count)
-            .map(|index| leaf_hash(&entry(index)))
-            .collect();
+        let new: Vec<_> = (size..size + count).map(|index| leaf_hash(&entry(index))).collect();
         let tiles = completed_tiles(size, &new, self).unwrap();
         self.leaves.extend(new);
         for tile in &tiles {
             let before = self.tiles.insert((tile.level, tile.n), tile.clone());
-            assert!(
-                before.is_none(),
-                "tile {}/{} completed twice",
-                tile.level,
-                tile.n
-            );
+            assert!(before.is_none(), "tile {}/{} completed twice", tile.level, tile.n);
         }
         tiles
     }
@@ -59,9 +50,7 @@ impl Edge for Log {
         let places = start..start + partial_width(level, size);
         assert!(!places.is_empty());
         Ok(match level.checked_sub(1) {
-            None => places
-                .map(|index| self.leaves[usize::try_from(index).unwrap()])
-                .collect(),
+            None => places.map(|index| self.leaves[usize::try_from(index).unwrap()]).collect(),
             Some(below) => places.map(|n| self.tiles[&(below, n)].root).collect(),
         })
     }
@@ -82,11 +71,8 @@ fn roots_equal_those_of_others_at_every_small_size() {
 /// Which full tiles the `tlog_tiles` crate wants when a tree grows, in its order.
 fn tiles_wanted(old_size: u64, new_size: u64) -> Vec<(u8, u64)> {
     let tiles = tlog_tiles::Tile::new_tiles(8, old_size, new_size);
-    let full = tiles
-        .iter()
-        .filter(|tile| u64::from(tile.width()) == TILE_WIDTH);
-    full.map(|tile| (tile.level(), tile.level_index()))
-        .collect()
+    let full = tiles.iter().filter(|tile| u64::from(tile.width()) == TILE_WIDTH);
+    full.map(|tile| (tile.level(), tile.level_index())).collect()
 }
 
 #[test]
@@ -224,11 +210,7 @@ impl Edge for Broken {
 
 #[test]
 fn an_edge_that_does_not_fit_is_a_fault() {
-    let misfit = |found| TileError::<&str>::Misfit {
-        level: 0,
-        expected: 255,
-        found,
-    };
+    let misfit = |found| TileError::<&str>::Misfit { level: 0, expected: 255, found };
     for found in [0, 254, 256, 511] {
         let expected = format!("{:?}", misfit(found as u64));
         let edge = &mut Broken(Ok(found));
@@ -236,10 +218,7 @@ fn an_edge_that_does_not_fit_is_a_fault() {
         assert_eq!(format!("{completed:?}"), expected);
         assert_eq!(format!("{:?}", root(255, edge).unwrap_err()), expected);
     }
-    assert_eq!(
-        misfit(7).to_string(),
-        "tile level 0: expected 255 hashes at the right edge, found 7"
-    );
+    assert_eq!(misfit(7).to_string(), "tile level 0: expected 255 hashes at the right edge, found 7");
 }
 
 #[test]
@@ -247,19 +226,13 @@ fn an_edge_that_cannot_be_read_is_passed_on() {
     let edge = &mut Broken(Err("disk on fire"));
     let error = completed_tiles(255, &[[0; 32]], edge).unwrap_err();
     assert!(matches!(error, TileError::Edge("disk on fire")));
-    assert!(matches!(
-        root(1, edge),
-        Err(TileError::Edge("disk on fire"))
-    ));
+    assert!(matches!(root(1, edge), Err(TileError::Edge("disk on fire"))));
 }
 
 #[test]
 fn an_empty_append_completes_nothing() {
     for size in [0, 255, 256, 65_536] {
-        assert_eq!(
-            completed_tiles(size, &[], &mut Broken(Err("read"))).unwrap(),
-            []
-        );
+        assert_eq!(completed_tiles(size, &[], &mut Broken(Err("read"))).unwrap(), []);
     }
 }
 

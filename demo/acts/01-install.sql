@@ -1,0 +1,2 @@
+-- In a new database:
+CREATE EXTENSION trustlog;
