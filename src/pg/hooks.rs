@@ -92,7 +92,8 @@ unsafe fn before_command(node: *mut pg_sys::Node) -> After {
                 After::Nothing
             }
             NodeTag::T_CreatedbStmt => {
-                clear_database(option((*node.cast::<pg_sys::CreatedbStmt>()).options, c"template"));
+                let template = option((*node.cast::<pg_sys::CreatedbStmt>()).options, c"template");
+                clear_database(if template.is_null() { c"template1".as_ptr() } else { template });
                 After::Rescan
             }
             NodeTag::T_RenameStmt => {

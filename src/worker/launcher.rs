@@ -32,10 +32,14 @@ const HEALTHY: Duration = Duration::from_secs(60);
 /// Looks at everything at least this often, should a wake-up be lost.
 const ROUND: Duration = Duration::from_secs(60);
 
+/// A probe that takes longer waits for something; the next database is tried meanwhile.
+const PROBE: Duration = Duration::from_secs(1);
+
 /// How often to look whether workers of an earlier launcher have ended.
 const ORPHAN_ROUND: Duration = Duration::from_millis(20);
 
-/// How soon to look again at a database that a command holds, or when there is no room for another process.
+/// How soon to look again at a database that wants a worker and cannot have one yet: a command holds it, another one is
+/// being probed, or no process is free.
 const SOON: Duration = Duration::from_secs(1);
 
 /// The life of the launcher; ends only with the process.
@@ -94,10 +98,10 @@ impl Launcher {
                 entry.state = State::Wanted;
             }
         }
-        let started = self.start();
+        self.start();
         let resting = self.databases.values().filter_map(|entry| match entry.state {
             State::Resting { until } => Some(until.saturating_duration_since(Instant::now())),
-            State::Wanted if !started => Some(SOON),
+            State::Wanted => Some(SOON),
             _ => None,
         });
         resting.min().unwrap_or(ROUND).min(if orphans { ORPHAN_ROUND } else { ROUND })
@@ -182,34 +186,39 @@ impl Launcher {
         }
     }
 
-    /// Starts the worker of one database that wants one, unless another is being probed; whether one is under way.
-    fn start(&mut self) -> bool {
-        let probing = self.databases.values().any(|entry| match &entry.state {
-            State::Running(r) => shared::slot(r.slot).is_some_and(|slot| slot.phase() == Phase::Starting),
-            _ => false,
-        });
-        if probing || !self.databases.values().any(|entry| matches!(entry.state, State::Wanted)) {
-            return probing;
+    /// Starts the worker of one database that wants one, unless another is being probed.
+    fn start(&mut self) {
+        if self.is_probing() || !self.databases.values().any(|entry| matches!(entry.state, State::Wanted)) {
+            return;
         }
         // The list may have changed since: a database that is gone must not be connected to.
         self.look_at_all();
         let wanted = self.databases.iter_mut().find(|(oid, entry)| {
             matches!(entry.state, State::Wanted) && !shared::held(**oid) && shared::slot_of(**oid).is_none()
         });
-        let Some((oid, entry)) = wanted else { return false };
-        let Some(slot) = shared::take_slot(*oid) else { return false };
-        let Some(handle) = background::start_worker(slot) else {
-            if let Some(slot) = shared::slot(slot) {
-                slot.free();
+        let Some((oid, entry)) = wanted else { return };
+        let Some(slot) = shared::take_slot(*oid) else { return };
+        if let Some(handle) = background::start_worker(slot) {
+            self.told_of_lack = false;
+            entry.state = State::Running(Running { slot, handle, since: Instant::now(), asked: false });
+            return;
+        }
+        if let Some(slot) = shared::slot(slot) {
+            slot.free();
+        }
+        entry.state = State::Resting { until: Instant::now() + SOON };
+        if !std::mem::replace(&mut self.told_of_lack, true) {
+            warning!("trustlog launcher: no worker process is free; raise max_worker_processes");
+        }
+    }
+
+    fn is_probing(&self) -> bool {
+        self.databases.values().any(|entry| match &entry.state {
+            State::Running(running) => {
+                running.since.elapsed() < PROBE
+                    && shared::slot(running.slot).is_some_and(|slot| slot.phase() == Phase::Starting)
             }
-            entry.state = State::Resting { until: Instant::now() + SOON };
-            if !std::mem::replace(&mut self.told_of_lack, true) {
-                warning!("trustlog launcher: no worker process is free; raise max_worker_processes");
-            }
-            return true;
-        };
-        self.told_of_lack = false;
-        entry.state = State::Running(Running { slot, handle, since: Instant::now(), asked: false });
-        true
+            _ => false,
+        })
     }
 }
