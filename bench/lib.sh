@@ -110,20 +110,22 @@ let_go() {
 
 # Processor time so far, in ticks: of the whole machine; of our server and of the clients that have ended.
 ticks() {
-    awk -v us="$BASHPID" -v server="$POSTMASTER" '
-        FILENAME == "/proc/stat" { if ($1 == "cpu") all = $2 + $3 + $4 + $7 + $8 + $9; next }
-        {
+    # Processes that end meanwhile are no error.
+    { cat /proc/stat /proc/[0-9]*/stat 2>/dev/null || true; } | awk -v us="$US" -v server="$POSTMASTER" '
+        $1 == "cpu" { all = $2 + $3 + $4 + $7 + $8 + $9 }
+        /^[0-9]/ {
             pid = $1
             sub(/^.*\) /, "") # the name may contain anything
             if (pid == server || pid == us) ours += $12 + $13 + $14 + $15
             else if ($2 == server) ours += $12 + $13
         }
-        END { print all, ours }' /proc/stat /proc/[0-9]*/stat 2>/dev/null
+        END { print all, ours }'
 }
 
 # Everything is measured between these two. end_measuring sets MILLISECONDS, and FOREIGN: which part of the machine, in
 # percent, others used meanwhile.
 begin_measuring() {
+    US=$BASHPID
     read -r ALL_BEFORE OURS_BEFORE < <(ticks)
     BEGAN=$(now)
 }

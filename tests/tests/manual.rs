@@ -127,7 +127,9 @@ fn attest_in_a_loop(cluster: &Cluster, seed: u64, total: usize, findings: &Findi
         transaction.execute(&attest, &[&op_ids]).unwrap();
         if random.chance(10) {
             let mut taken = findings.taken.lock().unwrap();
-            taken.retain(|op_id| !op_ids.contains(op_id));
+            for op_id in &op_ids {
+                taken.remove(op_id);
+            }
             drop(taken);
             transaction.rollback().unwrap();
             findings.given_back.fetch_add(op_ids.len(), Relaxed);
@@ -162,13 +164,9 @@ fn no_record_is_found_by_two_sessions_that_attest_in_loops() {
         }
         insert(&mut client, &operations);
     });
-    let [given_back, in_outbox, in_outbox_for_log_only, in_log] = [
-        &findings.given_back,
-        &findings.in_outbox,
-        &findings.in_outbox_for_log_only,
-        &findings.in_log,
-    ]
-    .map(|number| number.load(Relaxed));
+    let [given_back, in_outbox, in_outbox_for_log_only, in_log] =
+        [&findings.given_back, &findings.in_outbox, &findings.in_outbox_for_log_only, &findings.in_log]
+            .map(|number| number.load(Relaxed));
     println!(
         "attested in the outbox: {in_outbox} and {in_outbox_for_log_only} TRUSTLOG_ONLY; in the log: {in_log}; given back: {given_back}"
     );
@@ -291,7 +289,8 @@ fn measure_finding(client: &mut Client, what: &str) -> i64 {
     let plan: Vec<String> = client.query(explain, &[]).unwrap().iter().map(|row| row.get(0)).collect();
     let buffers = plan.iter().find_map(|line| line.trim().strip_prefix("Buffers: shared ")).expect("buffers");
     let buffers = buffers.split_whitespace().filter_map(|part| part.split_once('='));
-    let buffers = buffers.filter(|(kind, _)| ["hit", "read"].contains(kind)).map(|(_, n)| n.parse::<i64>().unwrap()).sum();
+    let buffers =
+        buffers.filter(|(kind, _)| ["hit", "read"].contains(kind)).map(|(_, n)| n.parse::<i64>().unwrap()).sum();
     let find: Statement = client.prepare("SELECT * FROM trustlog.find_untrustlogged(100)").unwrap();
     let times = (0..50).map(|_| {
         let start = Instant::now();

@@ -3,7 +3,9 @@
 use std::time::{Duration, Instant};
 
 use postgres::Client;
+use postgres::error::SqlState;
 use trustlog_tests::load::{Answer, Fate, Journal, Load, Way};
+use trustlog_tests::measure::Random;
 use trustlog_tests::operation::{self, Operation, SAVE};
 use trustlog_tests::{Cluster, audit, measure, wait};
 
@@ -34,6 +36,35 @@ fn commit_late(load: &Load, time: Duration) -> Journal {
     journal
 }
 
+/// Seals by hand beside the worker, and takes back some of it.
+fn seal_by_hand(load: &Load) {
+    let (mut client, mut random) = (load.cluster.connect(load.db), Random::new(99));
+    let (mut sealed, mut taken_back, mut busy) = (0, 0, 0);
+    while Instant::now() < load.until {
+        let mut transaction = client.transaction().unwrap();
+        match transaction.query_one("SELECT trustlog.seal()", &[]) {
+            Ok(row) => {
+                let count: i64 = row.get(0);
+                std::thread::sleep(Duration::from_millis(random.below(50)));
+                if random.chance(50) {
+                    transaction.rollback().unwrap();
+                    taken_back += count;
+                } else {
+                    transaction.commit().unwrap();
+                    sealed += count;
+                }
+            }
+            Err(error) => {
+                assert_eq!(error.code().map(SqlState::code), Some("55000"), "{error:?}");
+                busy += 1;
+            }
+        }
+        std::thread::sleep(Duration::from_millis(random.below(500)));
+    }
+    println!("by hand: {sealed} sealed, {taken_back} taken back, {busy} times another session was sealing");
+    assert!(sealed > 0 && taken_back > 0, "sealing by hand was not tried");
+}
+
 #[test]
 fn no_committed_record_is_left_out_or_sealed_twice_and_no_other_is_sealed() {
     let time = measure::seconds("TRUSTLOG_SOAK_SECONDS", 60);
@@ -47,8 +78,10 @@ fn no_committed_record_is_left_out_or_sealed_twice_and_no_other_is_sealed() {
     let load = Load::new(&cluster, "app", time, false);
     let journal = std::thread::scope(|scope| {
         let late = scope.spawn(|| commit_late(&load, time));
+        let by_hand = scope.spawn(|| seal_by_hand(&load));
         let mut journal = load.run(WRITERS);
         journal.merge(late.join().expect("the late writer failed"));
+        by_hand.join().expect("sealing by hand failed");
         journal
     });
     let log = audit::check(&mut client);

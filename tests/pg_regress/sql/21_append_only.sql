@@ -69,7 +69,9 @@ BEGIN
 END $$;
 SELECT pg_temp.withdraw_and_delete();
 -- In the same statement.
+BEGIN;
 SELECT trustlog.update_status('by-hand', 'NOT_TRUSTLOGGED'), pg_temp.try('DELETE FROM trustlog.attestation');
+ROLLBACK;
 
 -- After a function of the extension has failed in the middle of what it may change: the pass went with its subtransaction.
 INSERT INTO trustlog.operation (seq, op_id, op_actor, doid, producer_id, op_source, op_code, do_repository, strategy) VALUES (100000, 'to-erase', 'a', 'd', 'p', 's', 1, 'r', 'TRUSTLOG_ONLY');
@@ -93,7 +95,7 @@ ROLLBACK TO s;
 SELECT pg_temp.try('SELECT trustlog.seal()'), pg_temp.try('DELETE FROM trustlog.erased'), pg_temp.try('TRUNCATE trustlog.operation');
 ROLLBACK;
 SELECT pg_temp.try('DELETE FROM trustlog.operation');
--- In a transaction of a cursor, a DO block, a procedure.
+-- In a block, after an error that was caught.
 DO $$ BEGIN DELETE FROM trustlog.leaf; END $$;
 DO $$
 BEGIN
