@@ -122,8 +122,8 @@ ticks() {
         END { print all, ours }'
 }
 
-# Everything is measured between these two. end_measuring sets MILLISECONDS, and FOREIGN: which part of the machine, in
-# percent, others used meanwhile.
+# Everything is measured between these two. end_measuring sets MILLISECONDS; CPU: the processor time our server and
+# clients used, in microseconds; and FOREIGN: which part of the machine, in percent, others used meanwhile.
 begin_measuring() {
     US=$BASHPID
     read -r ALL_BEFORE OURS_BEFORE < <(ticks)
@@ -134,6 +134,7 @@ end_measuring() {
     local all ours
     MILLISECONDS=$(($(now) - BEGAN + 1))
     read -r all ours < <(ticks)
+    CPU=$(((ours - OURS_BEFORE) * 1000000 / $(getconf CLK_TCK)))
     FOREIGN=$((100 * (all - ALL_BEFORE - ours + OURS_BEFORE) * 1000 / $(getconf CLK_TCK) / MILLISECONDS / $(nproc)))
     ((FOREIGN >= 0)) || FOREIGN=0
 }

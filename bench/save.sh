@@ -7,7 +7,7 @@ bench_server </dev/null
 new_database bench
 ask "CREATE TABLE bare (LIKE trustlog.operation INCLUDING IDENTITY, PRIMARY KEY (seq), UNIQUE (op_id));
      ALTER TABLE bare ALTER salt SET DEFAULT decode(md5('salt'), 'hex'), ALTER strategy SET DEFAULT 'DB_AND_TRUSTLOG',
-         ALTER created_at SET DEFAULT now()"
+         ALTER created_at SET DEFAULT now(), ALTER \"timestamp\" SET DEFAULT now()"
 
 # The scripts of pgbench: :n is random, so op_ids do not repeat (2^53 of them).
 script() { printf '\\set n random(1, 9007199254740992)\n%s;\n' "$2" >"$FILES/$1.pgbench"; }
@@ -58,11 +58,15 @@ before_cell() {
     begin_measuring
 }
 
-# The WAL of a record includes that of sealing it, where the worker is on.
+# WAL and processor time of a record include those of sealing it, where the worker is on.
 after_cell() {
-    [[ $1 != *worker* ]] || wait_until_sealed
-    record save "$1" $(($2 * 1000 / MILLISECONDS)) \
-        "$(ask "SELECT round(pg_wal_lsn_diff(pg_current_wal_lsn(), '$lsn') / $2)")" "$FOREIGN"
+    local rate=$(($2 * 1000 / MILLISECONDS)) foreign=$FOREIGN
+    if [[ $1 == *worker* ]]; then
+        wait_until_sealed
+        end_measuring
+    fi
+    record save "$1" "$rate" "$(ask "SELECT round(pg_wal_lsn_diff(pg_current_wal_lsn(), '$lsn') / $2)")" "$foreign" \
+        "$(awk -v cpu="$CPU" -v n="$2" 'BEGIN { printf "%.1f", cpu / n }')"
     progress "$1: $(tail -n 1 "$FILES/save" | cut -f2-)"
 }
 
@@ -89,9 +93,9 @@ for ((round = 1; round <= ROUNDS; round++)); do
     done
 done
 
-printf '\n%-36s %-22s %9s %6s %11s\n' '' '' records/s ratio WAL/record
+printf '\n%-36s %-22s %9s %6s %8s %11s\n' '' '' records/s ratio CPU/rec WAL/record
 for way in "${ways[@]}"; do
-    base=$(median save "bare $way" 1)
+    base=$(median save "bare $way" 1) label=$way
     for table in bare save "save, worker"; do
         case $table in
         bare) what="bare table" ;;
@@ -99,8 +103,8 @@ for way in "${ways[@]}"; do
         *) what="saved, sealed meanwhile" ;;
         esac
         rate=$(median save "$table $way" 1)
-        printf '%-36s %-23s %8s %6s %9.0f B%s\n' "$way" "$what" "$(figures "${rate%.*}")" "$(ratio "$rate" "$base")" \
-            "$(median save "$table $way" 2)" "$(flag "$(highest save "$table $way" 3)")"
-        way=${way//?/ }
+        printf '%-36s %-23s %8s %6s %5.0f us %9.0f B%s\n' "$label" "$what" "$(figures "${rate%.*}")" "$(ratio "$rate" "$base")" \
+            "$(median save "$table $way" 4)" "$(median save "$table $way" 2)" "$(flag "$(highest save "$table $way" 3)")"
+        label=''
     done
 done

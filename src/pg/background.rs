@@ -188,6 +188,17 @@ pub fn sleep(timeout: Duration) {
     answer_interrupts();
 }
 
+/// Waits for the given time, whatever sets the latch; the next [`sleep`] sees that it was set.
+pub fn pause(time: Duration) {
+    let millis = c_long::try_from(time.as_micros().div_ceil(1000)).unwrap_or(c_long::MAX);
+    // SAFETY: as in `sleep`.
+    unsafe {
+        let events = pg_sys::WL_TIMEOUT | pg_sys::WL_EXIT_ON_PM_DEATH;
+        pg_sys::WaitLatch(std::ptr::null_mut(), events as c_int, millis, pg_sys::PG_WAIT_EXTENSION);
+    }
+    answer_interrupts();
+}
+
 /// Answers what other processes ask of this one (barriers, SIGTERM) and follows a configuration reload.
 pub fn answer_interrupts() {
     pgrx::check_for_interrupts!();

@@ -20,6 +20,11 @@ use crate::pg::{background, catalog};
 
 const SEALING: &CStr = c"trustlog: sealing";
 
+/// How long to gather records between two sealing transactions when there is no backlog. Each is a commit with an fsync of
+/// its own: one for every record that is saved would slow down those who save more than it gains. A record that comes
+/// after a quiet time is sealed at once.
+const GATHER: Duration = Duration::from_millis(5);
+
 /// How soon to try again when another session holds the sealer's lock.
 const BUSY_WAIT: Duration = Duration::from_millis(100);
 
@@ -52,12 +57,14 @@ pub fn run(slot: &'static Slot) -> Verdict {
         failures: 0,
         told: None,
         told_of_sink: false,
+        sealed: None,
     };
     loop {
         background::answer_interrupts();
         if slot.told_to_stop() {
             return Verdict::Restart;
         }
+        worker.gather();
         // Before looking for work: what commits from now on wakes again.
         slot.take_woken();
         match worker.step() {
@@ -90,9 +97,19 @@ struct Worker {
     /// The trouble last written to the server log, so that it is written once.
     told: Option<String>,
     told_of_sink: bool,
+    /// When the last batch that was not full was sealed.
+    sealed: Option<Instant>,
 }
 
 impl Worker {
+    /// Rests after a batch that was not full. Commits that come meanwhile send no more than one signal.
+    fn gather(&mut self) {
+        let rest = self.sealed.take().and_then(|at| GATHER.checked_sub(at.elapsed()));
+        if let Some(rest) = rest {
+            background::pause(rest);
+        }
+    }
+
     fn step(&mut self) -> Step {
         if self.settings_are_due() {
             match self.settings_changed() {
@@ -147,6 +164,7 @@ impl Worker {
                 self.slot.set_obstacle(Obstacle::None);
                 let now = Instant::now();
                 let full = i64::try_from(batch.taken).is_ok_and(|taken| taken >= limit);
+                self.sealed = (batch.taken > 0 && !full).then_some(now);
                 self.scan.record(Outcome { highest: batch.highest, full, took: now.duration_since(began) }, now);
                 self.report(&batch);
                 Step::Again

@@ -59,7 +59,7 @@ fn seal_by_hand(load: &Load) {
                 busy += 1;
             }
         }
-        std::thread::sleep(Duration::from_millis(random.below(500)));
+        std::thread::sleep(Duration::from_millis(random.below(50)));
     }
     println!("by hand: {sealed} sealed, {taken_back} taken back, {busy} times another session was sealing");
     assert!(sealed > 0 && taken_back > 0, "sealing by hand was not tried");

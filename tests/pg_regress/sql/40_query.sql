@@ -63,7 +63,7 @@ SELECT count(*), min(op_code), max(op_code) FROM trustlog.query_operations(op_ac
 SELECT count(*), min(op_code), max(op_code) FROM trustlog.query_operations(op_actor => 'many', page_number => 3);
 
 -- A page with its numbers.
-SELECT p - 'operations' AS numbers, jsonb_path_query_array(p, '$.operations[*].op_id') AS op_ids
+SELECT p - 'operations' AS numbers, left(jsonb_path_query_array(p, '$.operations[*].op_id')::text, 30) AS op_ids
   FROM (VALUES (trustlog.query_operations_page(op_actor => 'alice')), (trustlog.query_operations_page(op_actor => 'alice', page_size => 2)),
                (trustlog.query_operations_page(op_actor => 'alice', page_size => 2, page_number => 2)), (trustlog.query_operations_page(op_actor => 'alice', page_size => 2, page_number => 3)),
                (trustlog.query_operations_page(op_actor => 'alice', page_size => 3, order_desc => true)), (trustlog.query_operations_page(op_actor => 'nobody')),
@@ -101,8 +101,13 @@ SELECT trustlog.query_operations_page(page_number => 0);
 SELECT trustlog.query_operations_page(order_by => 'x');
 SELECT trustlog.query_operations_page(strategy => 'NONE');
 -- NULL is not a page, an order or a direction.
-SELECT trustlog.query_operations(page_size => NULL);
-SELECT trustlog.query_operations(page_number => NULL);
-SELECT trustlog.query_operations(order_by => NULL);
-SELECT trustlog.query_operations(order_desc => NULL);
-SELECT trustlog.query_operations_page(order_desc => NULL);
+CREATE FUNCTION pg_temp.refused(statement text) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+    EXECUTE statement;
+    RETURN false;
+EXCEPTION WHEN null_value_not_allowed OR invalid_parameter_value THEN
+    RETURN true;
+END $$;
+SELECT argument, pg_temp.refused(format('SELECT count(*) FROM trustlog.query_operations(%s => NULL)', argument)) AS query,
+       pg_temp.refused(format('SELECT trustlog.query_operations_page(%s => NULL)', argument)) AS page
+  FROM unnest('{page_size, page_number, order_by, order_desc}'::text[]) argument;

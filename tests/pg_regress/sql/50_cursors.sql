@@ -13,14 +13,29 @@ SELECT trustlog.get_cursor('mine');
 SELECT trustlog.init_cursor('mine', '5');
 SELECT trustlog.update_cursor('mine', '7');
 SELECT trustlog.init_cursor('mine', '5'), trustlog.get_cursor('mine');
-SELECT trustlog.update_cursor('new', ''), trustlog.get_cursor('new') = '' AS empty;
+SELECT trustlog.update_cursor('new', '');
+SELECT trustlog.get_cursor('new') = '' AS empty;
+-- A function sees what it wrote before, in any isolation level.
+CREATE FUNCTION pg_temp.write_and_read() RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM trustlog.update_cursor('mine', '6');
+    PERFORM trustlog.update_cursor_cas('mine', '6', '7');
+    RETURN trustlog.get_cursor('mine');
+END $$;
+SELECT pg_temp.write_and_read();
+BEGIN ISOLATION LEVEL REPEATABLE READ;
+SELECT trustlog.update_cursor('mine', '6');
+SELECT trustlog.update_cursor_cas('mine', '6', '7'), trustlog.init_cursor('mine', '0');
+SELECT trustlog.get_cursor('mine');
+COMMIT;
 -- Only from the expected value.
 SELECT trustlog.update_cursor_cas('mine', '6', '8') AS f1, trustlog.update_cursor_cas('mine', '7', '8') AS t1, trustlog.update_cursor_cas('mine', '7', '9') AS f2,
        trustlog.update_cursor_cas('mine', '8', '8') AS t2, trustlog.update_cursor_cas('no such', '', '1') AS f3;
 SELECT cursor_key, cursor_value, last_updated_at IS NOT NULL AS at FROM trustlog.cursor ORDER BY cursor_key;
 SELECT trustlog.get_cursor('no such') IS NULL AS still_none;
 -- Any text is a key and a value.
-SELECT trustlog.update_cursor('ä "key" '' %', repeat('x', 10000)), length(trustlog.get_cursor('ä "key" '' %'));
+SELECT trustlog.update_cursor('ä "key" '' %', repeat('x', 10000));
+SELECT length(trustlog.get_cursor('ä "key" '' %'));
 SELECT trustlog.update_cursor('Delivery', 'not reserved'), trustlog.update_cursor('my delivery', 'neither');
 -- last_updated_at: changed by what writes, not by what only looks.
 BEGIN;
