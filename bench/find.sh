@@ -59,4 +59,4 @@ printf '\n%-36s %10s %9s %8s\n' '' ms pages rows
 while IFS=$'\t' read -r what ms pages records; do
     printf '%-36s %10s %9s %8s\n' "${what/SIZE \/ 2/"$((SIZE / 2))"}" "$ms" "$(figures "$pages")" "$records"
 done <"$FILES/find"
-note "$(flag "$FOREIGN")"
+((FOREIGN <= 10)) || note "* others used $FOREIGN % of the machine"

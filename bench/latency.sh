@@ -26,8 +26,7 @@ SCRIPT
         SELECT count(*), percentile_disc(ARRAY[0.5, 0.95, 0.99, 1]) WITHIN GROUP (ORDER BY ms) AS p
           FROM (SELECT 1000 * extract(epoch FROM pg_xact_commit_timestamp(l.xmin) - pg_xact_commit_timestamp(o.xmin)) AS ms
                   FROM trustlog.operation o JOIN trustlog.leaf l USING (seq)) AS x" | tr -d '{}' | tr ',' '\t')
-    record latency "$cell" "$count" "$p50" "$p95" "$p99" "$max" "$FOREIGN"
-    progress "$cell: $(tail -n 1 "$FILES/latency" | cut -f2-)"
+    record latency "$cell" "$count" "$p50" "$p95" "$p99" "$max"
     PGDATABASE=postgres ask "DROP DATABASE bench"
 }
 
@@ -41,5 +40,5 @@ printf '\n%-34s %8s %8s %8s %8s %8s\n' '' records p50 p95 p99 max
 for cell in "${cells[@]}"; do
     printf '%-34s %8s' "$cell" "$(median latency "$cell" 1)"
     for column in 2 3 4 5; do printf ' %8.2f' "$(median latency "$cell" "$column")"; done
-    printf '%s\n' "$(flag "$(highest latency "$cell" 6)")"
+    printf '%s\n' "$(flag latency "$cell")"
 done

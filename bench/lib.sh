@@ -131,11 +131,13 @@ begin_measuring() {
 }
 
 end_measuring() {
-    local all ours
+    local all ours elapsed
     MILLISECONDS=$(($(now) - BEGAN + 1))
+    sleep 0.2 # backends that have just ended are counted when the postmaster has noticed
     read -r all ours < <(ticks)
+    elapsed=$(($(now) - BEGAN + 1))
     CPU=$(((ours - OURS_BEFORE) * 1000000 / $(getconf CLK_TCK)))
-    FOREIGN=$((100 * (all - ALL_BEFORE - ours + OURS_BEFORE) * 1000 / $(getconf CLK_TCK) / MILLISECONDS / $(nproc)))
+    FOREIGN=$((100 * (all - ALL_BEFORE - ours + OURS_BEFORE) * 1000 / $(getconf CLK_TCK) / elapsed / $(nproc)))
     ((FOREIGN >= 0)) || FOREIGN=0
 }
 
@@ -153,27 +155,34 @@ wait_for_quiet() {
 
 # ---------------------------------------------------------------- results
 
-# record FILE CELL VALUES…   one round's values of a cell, the foreign load with them.
+# record FILE CELL VALUES…   one round's values of a cell, with the foreign load.
 record() {
-    local file=$FILES/$1
-    shift
+    local file=$FILES/$1 cell=$2
+    shift 2
     (
         IFS=$'\t'
-        printf '%s\n' "$*" >>"$file"
+        printf '%s\t%s\t%s\n' "$cell" "${OTHERS:-$FOREIGN}" "$*" >>"$file"
+        progress "$cell: $* (others $FOREIGN %)"
     )
 }
 
-# median FILE CELL COLUMN   (columns from 1 on, after the cell's name)
-median() {
-    awk -F '\t' -v cell="$2" -v column=$(($3 + 1)) '$1 == cell { print $column }' "$FILES/$1" | sort -g |
-        awk '{ v[NR] = $1 } END { print NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2 }'
+# The rounds of a cell that nobody disturbed, or all if there is none.
+rounds() {
+    awk -F '\t' -v cell="$2" '$1 == cell { all = all $0 "\n"; if ($2 <= 10) quiet = quiet $0 "\n" }
+        END { printf "%s", quiet ? quiet : all }' "$FILES/$1"
 }
 
-# The highest value, for the foreign load.
-highest() { awk -F '\t' -v cell="$2" -v column=$(($3 + 1)) '$1 == cell && $column > m { m = $column } END { print m + 0 }' "$FILES/$1"; }
+# median FILE CELL COLUMN   (1: the first value)
+median() {
+    rounds "$1" "$2" | cut -f$(($3 + 2)) | sort -g |
+        awk '{ v[NR] = $1 } END { print NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2 }'
+}
 
 # How a rate relates to another, as 0.93.
 ratio() { awk -v a="$1" -v b="$2" 'BEGIN { printf "%.2f", b ? a / b : 0 }'; }
 
-# Marks a cell in which others used more than a tenth of the machine in some round.
-flag() { (($1 <= 10)) || printf ' * others used up to %d %% of the machine' "$1"; }
+# flag FILE CELL   marks a cell without an undisturbed round.
+flag() {
+    rounds "$1" "$2" | cut -f2 | sort -g | tail -n 1 |
+        awk '$1 > 10 { printf "  * others used up to %d %% of the machine", $1 }'
+}

@@ -22,13 +22,14 @@ take $((many + one + 1)) "$packages" >"$FILES/copy.records"
 
 # One line that changes while clients work, on a terminal; else a line now and then.
 show_progress() { # CLIENTS…
-    local saved sealed client alive=1 last=-2500 elapsed bar
+    local saved sealed client alive=1 last=0 elapsed bar
     while ((alive)); do
         alive=0
         for client; do ! kill -0 "$client" 2>/dev/null || alive=1; done
         IFS=$'\t' read -r saved sealed < <(ask "SELECT coalesce(pg_sequence_last_value('trustlog.operation_seq_seq'), 0), size
                                                  FROM trustlog.tree_head()")
         elapsed=$(($(now) - import_began))
+        ((last)) || last=$elapsed
         printf '%s\t%s\t%s\n' "$elapsed" "$saved" "$sealed" >>"$FILES/growth"
         bar=$((40 * saved / total))
         if ((terminal)); then
@@ -80,7 +81,7 @@ statement "SELECT * FROM trustlog.save_batch('[{\"op_id\": \"…\", \"op_actor\"
 import batch 100 2
 
 heading "trustlog.save(), each record a transaction of its own, 4 connections:"
-awk -v by=save -v per=1 -f "$DEMO/statements.awk" <(head -n 1 "$FILES/save.records") | fold -s -w 88 |
+awk -v by=save -v per=1 -f "$DEMO/statements.awk" <(head -n 1 "$FILES/save.records") | fold -s -w 88 | sed 's/ *$//' |
     while IFS= read -r text; do statement "$text"; done
 import save 1 4
 

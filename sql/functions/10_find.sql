@@ -41,26 +41,28 @@ BEGIN ATOMIC
      WHERE c.cursor_key = 'delivery' AND s.only_row AND s.sink = 'http';
 END;
 
--- Walks the three places where an unattested record can be, in index order whatever the statistics say.
+-- Walks the three places where an unattested record can be, in index order whatever the statistics say. The "+ 0" keeps
+-- the planner from walking all records instead: without it, the order of one key is the order of the other.
 CREATE FUNCTION trustlog.find_untrustlogged(max_rows int)
 RETURNS SETOF trustlog.operation_status
 LANGUAGE plpgsql STABLE ROWS 100
 SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan
-SET enable_seqscan = off SET enable_sort = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
+SET enable_seqscan = off SET enable_sort = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off
+SET max_parallel_workers_per_gather = 0 AS $$
 DECLARE
     found_rows int;
     remaining int := max_rows;
 BEGIN
     PERFORM trustlog.check_max_rows(max_rows);
     RETURN QUERY
-    SELECT s.* FROM trustlog.unattested u JOIN trustlog.operation_status s ON s.seq = u.seq
+    SELECT s.* FROM trustlog.unattested u JOIN trustlog.operation_status s ON s.seq = u.seq + 0
      WHERE NOT u.discarded AND s.trustlog_status = 'NOT_TRUSTLOGGED'
      ORDER BY u.seq LIMIT remaining;
     GET DIAGNOSTICS found_rows = ROW_COUNT;
     remaining := remaining - found_rows;
     IF remaining > 0 AND trustlog.delivery_cursor() IS NOT NULL THEN
         RETURN QUERY
-        SELECT s.* FROM trustlog.leaf l JOIN trustlog.operation_status s ON s.seq = l.seq
+        SELECT s.* FROM trustlog.leaf l JOIN trustlog.operation_status s ON s.seq = l.seq + 0
          WHERE l.idx >= trustlog.delivery_cursor() AND s.trustlog_status = 'NOT_TRUSTLOGGED'
          ORDER BY l.idx LIMIT remaining;
         GET DIAGNOSTICS found_rows = ROW_COUNT;
@@ -68,7 +70,7 @@ BEGIN
     END IF;
     IF remaining > 0 THEN
         RETURN QUERY
-        SELECT s.* FROM trustlog.outbox b JOIN trustlog.operation_status s ON s.seq = b.seq
+        SELECT s.* FROM trustlog.outbox b JOIN trustlog.operation_status s ON s.seq = b.seq + 0
          WHERE s.trustlog_status = 'NOT_TRUSTLOGGED'
          ORDER BY b.seq LIMIT remaining;
     END IF;
@@ -80,7 +82,8 @@ CREATE FUNCTION trustlog.find_untrustlogged_with_lock(max_rows int)
 RETURNS SETOF trustlog.operation_status
 LANGUAGE plpgsql VOLATILE ROWS 100 SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan
-SET enable_seqscan = off SET enable_sort = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
+SET enable_seqscan = off SET enable_sort = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off
+SET max_parallel_workers_per_gather = 0 AS $$
 DECLARE
     place int := 1;
     after bigint := -9223372036854775808;
@@ -98,19 +101,19 @@ BEGIN
     WHILE remaining > 0 AND place <= 3 LOOP
         IF place = 1 THEN
             SELECT array_agg(x.seq), array_agg(x.seq) INTO locked, keys FROM (
-                SELECT u.seq FROM trustlog.unattested u JOIN trustlog.operation o ON o.seq = u.seq
+                SELECT u.seq FROM trustlog.unattested u JOIN trustlog.operation o ON o.seq = u.seq + 0
                  WHERE NOT u.discarded AND u.seq > after
                  ORDER BY u.seq LIMIT remaining FOR UPDATE OF o SKIP LOCKED) x;
         ELSIF place = 2 THEN
             SELECT array_agg(x.seq), array_agg(x.idx) INTO locked, keys FROM (
-                SELECT l.seq, l.idx FROM trustlog.leaf l JOIN trustlog.operation o ON o.seq = l.seq
+                SELECT l.seq, l.idx FROM trustlog.leaf l JOIN trustlog.operation o ON o.seq = l.seq + 0
                  WHERE l.idx >= delivery AND l.idx > after AND l.attested_at IS NULL
                    AND NOT EXISTS (SELECT FROM trustlog.attestation a WHERE a.seq = l.seq)
                  ORDER BY l.idx LIMIT remaining FOR UPDATE OF o SKIP LOCKED) x;
         ELSE
             -- With the outbox row: the sealer leaves alone what somebody is attesting.
             SELECT array_agg(x.seq), array_agg(x.seq) INTO locked, keys FROM (
-                SELECT b.seq FROM trustlog.outbox b JOIN trustlog.operation o ON o.seq = b.seq
+                SELECT b.seq FROM trustlog.outbox b JOIN trustlog.operation o ON o.seq = b.seq + 0
                  WHERE b.seq > after AND NOT EXISTS (SELECT FROM trustlog.attestation a WHERE a.seq = b.seq)
                  ORDER BY b.seq LIMIT remaining FOR UPDATE OF o, b SKIP LOCKED) x;
         END IF;
@@ -137,7 +140,8 @@ RETURNS TABLE (leaf_index bigint, leaf_hash bytea, op_id text, op_actor text, do
                trustlog_status text, attested_at timestamptz, erased_at timestamptz)
 LANGUAGE plpgsql STABLE PARALLEL SAFE ROWS 100
 SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan
-SET enable_seqscan = off SET enable_sort = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
+SET enable_seqscan = off SET enable_sort = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off
+SET max_parallel_workers_per_gather = 0 AS $$
 #variable_conflict use_column
 BEGIN
     PERFORM trustlog.check_max_rows(max_rows);

@@ -40,11 +40,15 @@ DECLARE
     sort text;
 BEGIN
     PERFORM trustlog.check_filters(trustlog_status, strategy);
-    IF page_size IS NULL OR page_size NOT BETWEEN 1 AND 1000 THEN
-        RAISE EXCEPTION 'invalid page_size: %', coalesce(page_size::text, 'null')
+    IF page_size IS NULL OR page_number IS NULL OR order_by IS NULL OR order_desc IS NULL THEN
+        RAISE EXCEPTION '% must not be null', CASE WHEN page_size IS NULL THEN 'page_size'
+                WHEN page_number IS NULL THEN 'page_number' WHEN order_by IS NULL THEN 'order_by' ELSE 'order_desc' END
+            USING ERRCODE = 'null_value_not_allowed', HINT = 'Leave it out for its default.';
+    ELSIF page_size NOT BETWEEN 1 AND 1000 THEN
+        RAISE EXCEPTION 'invalid page_size: %', page_size
             USING ERRCODE = 'invalid_parameter_value', HINT = 'Give a number from 1 to 1000.';
-    ELSIF page_number IS NULL OR page_number < 1 THEN
-        RAISE EXCEPTION 'invalid page_number: %', coalesce(page_number::text, 'null')
+    ELSIF page_number < 1 THEN
+        RAISE EXCEPTION 'invalid page_number: %', page_number
             USING ERRCODE = 'invalid_parameter_value', HINT = 'Give a number from 1 on.';
     END IF;
     sort := CASE order_by || CASE WHEN order_desc THEN ' desc' ELSE ' asc' END
@@ -56,7 +60,7 @@ BEGIN
         WHEN 'op_id desc' THEN ' ORDER BY s.op_id DESC, s.seq DESC'
     END;
     IF sort IS NULL THEN
-        RAISE EXCEPTION 'invalid order_by: "%"', coalesce(order_by, 'null')
+        RAISE EXCEPTION 'invalid order_by: "%"', order_by
             USING ERRCODE = 'invalid_parameter_value', HINT = 'Allowed values: created_at, timestamp, op_id.';
     END IF;
     RETURN QUERY EXECUTE 'SELECT s.*' || trustlog.query_conditions() || sort || ' LIMIT $15 OFFSET $16'

@@ -60,9 +60,12 @@ BEGIN
     last_error := worker.last_error;
     SELECT coalesce(max(t.n), -1) + 1 INTO tiles FROM trustlog.tile t WHERE t.level = 0;
 
-    IF EXISTS (SELECT FROM trustlog.outbox b WHERE b.restored) THEN
+    IF EXISTS (SELECT FROM trustlog.outbox b WHERE b.restored)
+       OR tree_size > 0 AND NOT EXISTS (SELECT FROM trustlog.home h WHERE h.only_row AND h.database =
+              (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())) THEN
         state := 'frozen';
-        reason := 'records were restored from a dump; check that everything was, then call trustlog.continue_log()';
+        reason := 'the log was restored from a dump, or copied from another database; check that everything is there, then '
+                  'call trustlog.continue_log()';
     ELSIF tiles <> tree_size / 256 THEN
         state := 'frozen';
         reason := format('log and tiles do not fit: %s leaves need %s tiles and there are %s; restore the missing rows',

@@ -51,3 +51,10 @@ CREATE TABLE trustlog.state (
     epoch_root  bytea,
     continued_at timestamptz
 );
+
+-- Which database the log was begun or continued in: one row, not dumped. A log without it, or with another database's,
+-- was restored or copied.
+CREATE TABLE trustlog.home (
+    only_row boolean PRIMARY KEY DEFAULT true CONSTRAINT home_only_row_check CHECK (only_row),
+    database oid NOT NULL
+);

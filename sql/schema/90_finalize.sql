@@ -30,6 +30,7 @@ COMMENT ON TABLE trustlog.attestation IS 'The evidence that records were atteste
 COMMENT ON TABLE trustlog.retry IS 'Records whose attestation failed: when to try again, or DEAD_LETTER.';
 COMMENT ON TABLE trustlog.cursor IS 'Positions by key. Keys that begin with "delivery" are the worker''s.';
 COMMENT ON TABLE trustlog.state IS 'What outlives a restart: the sink in force, a pause, the epoch of the log. One row at most.';
+COMMENT ON TABLE trustlog.home IS 'The database in which the log was begun or continued.';
 COMMENT ON TYPE trustlog.operation_found IS 'A row of find_by_id().';
 COMMENT ON VIEW trustlog.operation_status IS 'Every record with its status, leaf index and time of attestation.';
 COMMENT ON VIEW trustlog.dead_letter IS 'Records that were given up after their retries, with the last error.';

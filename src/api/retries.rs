@@ -8,9 +8,10 @@ use super::arguments::given;
 use super::status::db_only;
 use crate::config;
 use crate::error::{Error, Result, SqlResult};
+use crate::pg::{catalog, xact};
 use crate::store::retry::{self, Due};
 use crate::store::status::{self, Standing};
-use crate::store::unattested;
+use crate::store::{outbox, unattested};
 
 #[pg_extern(schema = "trustlog", security_definer)]
 #[search_path(pg_catalog, pg_temp)]
@@ -50,7 +51,9 @@ fn mark_as_dead_letter(op_id: Option<&str>, error_message: default!(Option<&str>
 
 #[pg_extern(schema = "trustlog", security_definer)]
 #[search_path(pg_catalog, pg_temp)]
-fn requeue_dead_letters(op_ids: default!(Option<Vec<String>>, "NULL")) -> SqlResult<i64> {
+fn requeue_dead_letters(op_ids: default!(Option<Vec<Option<String>>>, "NULL")) -> SqlResult<i64> {
+    let op_ids: Option<Vec<String>> =
+        op_ids.map(|ids| ids.into_iter().map(|id| given("op_ids", id)).collect::<Result<_>>()).transpose()?;
     for op_id in op_ids.iter().flatten() {
         if !status::find(op_id)?.dead {
             return Err(not_dead(op_id).into());
@@ -68,8 +71,14 @@ fn discard_dead_letter(op_id: Option<&str>, reason: Option<&str>) -> SqlResult<(
     if !standing.dead {
         return Err(not_dead(op_id).into());
     }
+    if unattested::set_discarded(standing.seq, true)? == 0 {
+        return Err(Error::state(
+            format!("operation \"{op_id}\" is not sealed, or not sent, yet"),
+            "Discard it when that has been tried; call trustlog.pause() to keep it from being tried.",
+        )
+        .into());
+    }
     retry::remove(op_id)?;
-    unattested::set_discarded(standing.seq, true)?;
     log!("trustlog: dead letter \"{op_id}\" was discarded: {reason}");
     Ok(())
 }
@@ -93,8 +102,11 @@ fn not_dead(op_id: &str) -> Error {
     Error::state(format!("operation \"{op_id}\" is not a dead letter"), "See trustlog.dead_letter for those that are.")
 }
 
-/// A record that is to be attested and is not.
+/// A record that is to be attested and is not. The sealer leaves it alone until this transaction ends, and no earlier
+/// discarding counts any more.
 fn unattested_standing(op_id: &str) -> Result<Standing> {
+    outbox::lock(status::find(op_id)?.seq)?;
+    xact::wake_at_end();
     let standing = status::find(op_id)?;
     if standing.strategy == Some(Strategy::DbOnly) {
         return Err(db_only(op_id));
@@ -105,6 +117,7 @@ fn unattested_standing(op_id: &str) -> Result<Standing> {
             "There is nothing to retry; call trustlog.delete_retry() should it be queued.",
         ));
     }
+    unattested::set_discarded(standing.seq, false)?;
     Ok(standing)
 }
 
@@ -123,7 +136,7 @@ fn retriable(op_id: &str) -> Result<()> {
 fn due(at: Option<TimestampWithTimeZone>, failures: u32) -> Due {
     at.map_or_else(
         || {
-            let random = crate::pg::catalog::random_bytes().map_or(0.5, |bytes| f64::from(bytes[0]) / 256.0);
+            let random = catalog::random_bytes().map_or(0.5, |bytes| f64::from(bytes[0]) / 256.0);
             Due::In(i64::try_from(config::backoff().delay(failures, random).as_millis()).unwrap_or(i64::MAX))
         },
         Due::At,

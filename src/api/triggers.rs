@@ -30,7 +30,7 @@ fn feed_outbox<'a>(trigger: &'a PgTrigger<'a>) -> Result<Unchanged<'a>, PgHeapTu
 /// BEFORE UPDATE, DELETE or TRUNCATE of an append-only table.
 #[pg_trigger(sql = false)]
 fn guard_append_only<'a>(trigger: &'a PgTrigger<'a>) -> Result<Unchanged<'a>, PgHeapTupleError> {
-    if !guard::passes() {
+    if !guard::use_pass() {
         raise(refusal(trigger).unwrap_or_else(|error| error));
     }
     Ok(None)

@@ -10,10 +10,16 @@ pub const HOW_TO_CONTINUE: &str = "Check that everything was restored, then call
 
 /// Why nothing may be sealed, if so.
 pub fn reason(gate: &state::Gate) -> Result<Option<String>> {
-    if gate.restored {
-        return Ok(Some("records were restored from a dump".to_owned()));
+    if is_restored(gate) {
+        return Ok(Some("it was restored from a dump, or copied from another database".to_owned()));
     }
     Ok(tile::misfit(gate.size)?.map(|misfit| format!("log and tiles do not fit: {misfit}")))
+}
+
+/// Whether records came out of a dump, or a log is here that was begun in another database. (Should none of its records
+/// be left, because all are erased, the log itself still tells.)
+fn is_restored(gate: &state::Gate) -> bool {
+    gate.restored || (gate.size > 0 && !gate.at_home)
 }
 
 /// Lets a restored log grow again. Returns how many records wait to be sealed.
@@ -28,11 +34,12 @@ pub fn continue_log(old_copy_is_gone: bool) -> Result<i64> {
             "Restore the missing rows of trustlog.leaf and trustlog.tile from the same dump first.",
         ));
     }
-    if !gate.restored {
+    if !is_restored(&gate) {
         return Err(Error::state("the log is not frozen", "There is nothing to continue."));
     }
     let waiting = outbox::release_restored()?;
     state::continue_log(!old_copy_is_gone, gate.size, &tile::root(gate.size)?)?;
+    state::settle()?;
     xact::wake_at_commit();
     Ok(waiting)
 }

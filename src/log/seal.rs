@@ -8,7 +8,7 @@ use crate::config;
 use crate::error::{Error, Result};
 use crate::pg::lock;
 use crate::store::operation::{self, Leafed};
-use crate::store::{erased, leaf, outbox, state, tile, unattested};
+use crate::store::{erased, leaf, outbox, retry, state, tile, unattested};
 
 /// How an attempt to seal went.
 pub enum Sealing {
@@ -58,6 +58,9 @@ pub fn seal_batch(from: ScanFrom, limit: i64) -> Result<Sealing> {
     if sink != gate.sink {
         state::switch_sink(gate.sink, sink, gate.size)?;
     }
+    if gate.size == 0 {
+        state::settle()?;
+    }
     let records = operation::to_seal(&taken)?;
     let set_aside = set_aside(&taken, &records)?;
     let sealed = append(&gate, sink, &records)?;
@@ -91,6 +94,9 @@ fn append(gate: &state::Gate, sink: Sink, records: &[Leafed]) -> Result<usize> {
         tile::insert(&full)?;
     }
     unattested::add(&pending)?;
+    if sink == Sink::Log {
+        retry::remove_sealed(&seqs)?;
+    }
     erased::erase_trustlog_only(&to_erase)?;
     Ok(seqs.len())
 }

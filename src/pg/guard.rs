@@ -1,38 +1,39 @@
 //! The append-only guard's pass: a flag private to this library.
 //!
 //! The guard triggers refuse UPDATE, DELETE and TRUNCATE unless the extension itself is at work. No setting and no role
-//! can raise the flag; it is dropped with its [`Pass`], and by the end of the transaction or subtransaction should an
-//! error have jumped over that.
+//! can raise the flag. A pass is good for one statement: the guard takes it away as it lets the statement through, before
+//! any other trigger of the same statement could use it. Should an error have jumped over all that, the end of the
+//! transaction or subtransaction drops it.
 
 use std::cell::Cell;
 
 thread_local! {
-    static PASSES: Cell<u32> = const { Cell::new(0) };
+    static GRANTED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// While it lives, the extension may change its append-only tables.
+/// Lets the next statement through that changes an append-only table, as long as it lives.
 pub struct Pass(());
 
 impl Pass {
     /// For the one statement that needs it.
     pub fn take() -> Self {
-        PASSES.set(PASSES.get() + 1);
+        GRANTED.set(true);
         Self(())
     }
 }
 
 impl Drop for Pass {
     fn drop(&mut self) {
-        PASSES.set(PASSES.get().saturating_sub(1));
+        revoke();
     }
 }
 
-/// Whether a pass is held.
-pub fn passes() -> bool {
-    PASSES.get() > 0
+/// Uses the pass up; whether there was one.
+pub fn use_pass() -> bool {
+    GRANTED.replace(false)
 }
 
-/// Drops every pass: nothing of the extension is at work any more.
+/// Drops a pass: nothing of the extension is at work any more.
 pub fn revoke() {
-    PASSES.set(0);
+    GRANTED.set(false);
 }

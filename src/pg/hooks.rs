@@ -62,7 +62,7 @@ unsafe extern "C-unwind" fn process_utility(
         After::Rescan => xact::rescan_at_commit(),
         After::Settings => xact::settings_changed_at_commit(),
         After::Wake => xact::wake_at_commit(),
-        // The prepared transaction has committed by now, whatever becomes of this one.
+        // The prepared transaction has ended by now, whatever becomes of this one.
         After::WakeNow => shared::wake_worker(super::catalog::my_database()),
     }
 }
@@ -76,7 +76,7 @@ enum After {
     Settings,
     /// The extension may be gone.
     Wake,
-    /// Records may have been committed.
+    /// Records may have been committed, or locks released that the sealer skips.
     WakeNow,
 }
 
@@ -115,10 +115,10 @@ unsafe fn before_command(node: *mut pg_sys::Node) -> After {
             NodeTag::T_DropStmt | NodeTag::T_DropOwnedStmt => After::Wake,
             NodeTag::T_TransactionStmt => {
                 let kind = (*node.cast::<pg_sys::TransactionStmt>()).kind;
-                if kind == pg_sys::TransactionStmtKind::TRANS_STMT_COMMIT_PREPARED {
-                    After::WakeNow
-                } else {
-                    After::Nothing
+                match kind {
+                    pg_sys::TransactionStmtKind::TRANS_STMT_COMMIT_PREPARED
+                    | pg_sys::TransactionStmtKind::TRANS_STMT_ROLLBACK_PREPARED => After::WakeNow,
+                    _ => After::Nothing,
                 }
             }
             _ => After::Nothing,

@@ -56,6 +56,8 @@ pub fn release_restored() -> Result<i64> {
     static DROP_SEALED: Statement =
         Statement::new("DELETE FROM trustlog.outbox o USING trustlog.leaf l WHERE o.restored AND l.seq = o.seq");
     static RELEASE: Statement = Statement::new("UPDATE trustlog.outbox SET restored = false WHERE restored");
+    static COUNT: Statement = Statement::new("SELECT count(*) FROM trustlog.outbox");
     DROP_SEALED.run(&[])?;
-    RELEASE.run(&[]).map(|rows| i64::try_from(rows).unwrap_or(i64::MAX))
+    RELEASE.run(&[])?;
+    COUNT.one(See::Command, &[], |row| row.need(1))
 }

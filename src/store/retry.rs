@@ -90,6 +90,20 @@ pub fn requeue(op_ids: Option<&[String]>) -> Result<u64> {
     REQUEUE.run(&[op_ids.map(<[String]>::to_vec).into()])
 }
 
+/// Takes records out that sealing has attested. Whoever queues a record that is not sealed yet locks its outbox row, so
+/// none is missed.
+pub fn remove_sealed(seqs: &[i64]) -> Result<()> {
+    static ANY: Statement = Statement::new("SELECT EXISTS (SELECT FROM trustlog.retry)");
+    static REMOVE: Statement = Statement::new(
+        "DELETE FROM trustlog.retry r USING trustlog.operation o WHERE o.seq = ANY ($1) AND r.op_id = o.op_id",
+    );
+    // Nearly always there are none, and that costs one look.
+    if ANY.one(See::Command, &[], |row| row.need(1))? {
+        REMOVE.run(&[seqs.to_vec().into()])?;
+    }
+    Ok(())
+}
+
 /// Takes a record out; whether it was in.
 pub fn remove(op_id: &str) -> Result<bool> {
     static REMOVE: Statement = Statement::new("DELETE FROM trustlog.retry WHERE op_id = $1");

@@ -4,6 +4,7 @@ use trustlog_core::Hash;
 use trustlog_core::model::Sink;
 
 use crate::error::{Error, Result};
+use crate::pg::catalog;
 use crate::pg::spi::{See, Statement};
 
 /// What decides whether sealing may go on.
@@ -16,6 +17,8 @@ pub struct Gate {
     pub paused: bool,
     /// A restored record waits in the outbox.
     pub restored: bool,
+    /// The log was begun, or continued, in this very database.
+    pub at_home: bool,
 }
 
 /// Reads the gate; without a state row everything is as it was at the beginning.
@@ -24,17 +27,27 @@ pub fn gate() -> Result<Gate> {
         "SELECT coalesce((SELECT max(l.idx) FROM trustlog.leaf l), -1) + 1,
                 coalesce((SELECT s.sink FROM trustlog.state s WHERE s.only_row), 'log'),
                 coalesce((SELECT s.paused = 'all' FROM trustlog.state s WHERE s.only_row), false),
-                EXISTS (SELECT FROM trustlog.outbox o WHERE o.restored)",
+                EXISTS (SELECT FROM trustlog.outbox o WHERE o.restored),
+                coalesce((SELECT h.database FROM trustlog.home h WHERE h.only_row) = $1, false)",
     );
-    GATE.one(See::Latest, &[], |row| {
+    GATE.one(See::Latest, &[catalog::my_database().into()], |row| {
         let sink: &str = row.need(2)?;
         Ok(Gate {
             size: row.need(1)?,
             sink: Sink::parse(sink).ok_or_else(|| Error::internal(format!("sink {sink}")))?,
             paused: row.need(3)?,
             restored: row.need(4)?,
+            at_home: row.need(5)?,
         })
     })
+}
+
+/// Makes this database the home of the log.
+pub fn settle() -> Result<()> {
+    static SETTLE: Statement = Statement::new(
+        "INSERT INTO trustlog.home (database) VALUES ($1) ON CONFLICT (only_row) DO UPDATE SET database = excluded.database",
+    );
+    SETTLE.run(&[catalog::my_database().into()]).map(drop)
 }
 
 /// Leaves in the log.

@@ -298,6 +298,8 @@ impl<'a> Writer<'a> {
         loop {
             let mut config = self.load.cluster.config(self.load.db, "postgres");
             config.application_name(&format!("writer {}", self.number));
+            // Its errors are wanted, and would fill the server's log.
+            config.options("-c log_min_messages=log");
             let end = match config.connect(NoTls) {
                 Ok(mut client) => self.session(&mut client),
                 Err(error) => Err(error),

@@ -115,7 +115,7 @@ fn psql(cluster: &Cluster, database: &str, file: &Path, options: &[&str]) {
 
 #[test]
 fn a_dump_keeps_everything_and_the_log_goes_on_when_told_to() {
-    let cluster = Cluster::builder().start();
+    let cluster = Cluster::builder().setting("max_worker_processes", 20).start();
     let mut source = furnish(&cluster, "source");
     let expected = contents(&mut source);
     let head = tree_head(&mut source);

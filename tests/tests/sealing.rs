@@ -39,6 +39,7 @@ fn commit_late(load: &Load, time: Duration) -> Journal {
 /// Seals by hand beside the worker, and takes back some of it.
 fn seal_by_hand(load: &Load) {
     let (mut client, mut random) = (load.cluster.connect(load.db), Random::new(99));
+    client.batch_execute("SET log_min_messages = log").unwrap();
     let (mut sealed, mut taken_back, mut busy) = (0, 0, 0);
     while Instant::now() < load.until {
         let mut transaction = client.transaction().unwrap();

@@ -72,8 +72,8 @@ SET trustlog.retry_jitter = 0;
 SELECT trustlog.delete_retry('r-3'), trustlog.delete_retry('r-4'), trustlog.delete_retry('r-4'), trustlog.delete_retry('db'), trustlog.delete_retry('done');
 
 -- find_pending_retries: due, not dead, soonest first.
-SELECT trustlog.add_retry('r-1', 'x', '2026-01-03'), trustlog.add_retry('r-2', 'x', '2026-01-01'), trustlog.add_retry('r-3', 'x', '2026-01-03'),
-       trustlog.add_retry('r-4', 'x', now() + '1 h'), trustlog.add_retry('r-5', 'x', '2026-01-02');
+SELECT trustlog.add_retry('r-1', 'x', '2000-01-03'), trustlog.add_retry('r-2', 'x', '2000-01-01'), trustlog.add_retry('r-3', 'x', '2000-01-03'),
+       trustlog.add_retry('r-4', 'x', now() + '1 h'), trustlog.add_retry('r-5', 'x', '2000-01-02');
 SELECT op_id, retry_count, retry_status, error_message, next_retry_at FROM trustlog.find_pending_retries(10);
 SELECT op_id FROM trustlog.find_pending_retries(2);
 SELECT op_id FROM trustlog.find_pending_retries_with_lock(10);
@@ -185,7 +185,7 @@ SELECT string_agg(op_id, ' ') FROM trustlog.find_untrustlogged(10) WHERE op_id L
 -- Under log sealing attests, so nothing is left to be retried.
 RESET trustlog.sink;
 SELECT pg_temp.put('l-1', 'l-2', 'l-3');
-SELECT trustlog.add_retry('l-1', 'x', '2026-01-01'), trustlog.mark_as_dead_letter('l-2', 'x');
+SELECT trustlog.add_retry('l-1', 'x', '2000-01-01'), trustlog.mark_as_dead_letter('l-2', 'x');
 SELECT trustlog.seal();
 SELECT op_id, trustlog_status FROM trustlog.operation_status WHERE op_id LIKE 'l-%' ORDER BY op_id;
 SELECT op_id FROM trustlog.find_pending_retries(100) WHERE op_id LIKE 'l-%';
