@@ -62,7 +62,9 @@ mod tests {
     #[pg_test]
     fn an_empty_outbox_is_sealed_without_a_transaction_id() {
         static XID: Statement = Statement::new("SELECT pg_catalog.pg_current_xact_id_if_assigned() IS NULL");
-        assert!(matches!(seal::seal_batch(ScanFrom::Start, 10).unwrap(), Sealing::Done(batch) if batch.taken == 0));
+        assert!(
+            matches!(seal::seal_batch(ScanFrom::Start, 10, false).unwrap(), Sealing::Done(batch) if batch.taken == 0)
+        );
         assert!(XID.one(See::Latest, &[], |row| row.need::<bool>(1)).unwrap());
     }
 
@@ -71,7 +73,7 @@ mod tests {
         save(1, 700);
         let mut from = ScanFrom::Start;
         for limit in [1, 255, 1, 300, 500] {
-            let Sealing::Done(batch) = seal::seal_batch(from, limit).unwrap() else { panic!("not sealed") };
+            let Sealing::Done(batch) = seal::seal_batch(from, limit, false).unwrap() else { panic!("not sealed") };
             assert!(batch.set_aside.is_empty());
             from = batch.highest.map_or(from, ScanFrom::Floor);
         }
@@ -87,9 +89,22 @@ mod tests {
         static ORPHAN: Statement = Statement::new("INSERT INTO trustlog.outbox (seq, restored) VALUES (-5, false)");
         save(1, 2);
         ORPHAN.run(&[]).unwrap();
-        let Sealing::Done(batch) = seal::seal_batch(ScanFrom::Start, 10).unwrap() else { panic!("not sealed") };
+        let Sealing::Done(batch) = seal::seal_batch(ScanFrom::Start, 10, false).unwrap() else { panic!("not sealed") };
         assert_eq!((batch.taken, batch.sealed), (3, 2));
         assert_eq!(batch.set_aside, [(-5, "there is no such record".to_owned())]);
+    }
+
+    #[pg_test]
+    fn a_record_in_the_outbox_twice_holds_up_no_other() {
+        static AGAIN: Statement = Statement::new(
+            "INSERT INTO trustlog.outbox (seq, restored) SELECT l.seq, false FROM trustlog.leaf l WHERE l.idx = 0",
+        );
+        save(1, 1);
+        seal::seal_batch(ScanFrom::Start, 10, false).unwrap();
+        AGAIN.run(&[]).unwrap();
+        save(2, 3);
+        let Sealing::Done(batch) = seal::seal_batch(ScanFrom::Start, 10, true).unwrap() else { panic!("not sealed") };
+        assert_eq!((batch.taken, batch.sealed, batch.set_aside.len()), (3, 2, 1));
     }
 
     #[pg_test]

@@ -1,10 +1,13 @@
--- How the extension is doing. The cost grows with what is not attested yet, never with the log.
+-- How the extension is doing. The cost grows with what is not attested yet, never with the log: the settings and the "+ 0"
+-- keep the planner from walking all records (see 10_find.sql).
 CREATE FUNCTION trustlog.stat_now()
 RETURNS TABLE (state text, reason text, sink text, operations bigint, not_attested bigint,
                oldest_not_attested_seconds double precision, tree_size bigint, cursor_lag_records bigint,
                cursor_lag_seconds double precision, retry_queue bigint, dead_letters bigint, stranded bigint,
                set_aside bigint, attested_total bigint, last_error text)
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off
+SET max_parallel_workers_per_gather = 0 AS $$
 #variable_conflict use_variable
 DECLARE
     worker record;
@@ -33,21 +36,21 @@ BEGIN
       INTO retry_queue, dead_letters FROM trustlog.retry r;
     IF delivery IS NOT NULL THEN
         SELECT count(*), min(o.created_at) INTO beyond, oldest_beyond
-          FROM trustlog.leaf l JOIN trustlog.operation o ON o.seq = l.seq
+          FROM trustlog.leaf l JOIN trustlog.operation o ON o.seq = l.seq + 0
          WHERE l.idx >= delivery AND l.attested_at IS NULL
            AND NOT EXISTS (SELECT FROM trustlog.attestation a WHERE a.seq = l.seq);
     END IF;
     cursor_lag_records := CASE WHEN delivery IS NULL THEN 0 ELSE tree_size - delivery END;
     cursor_lag_seconds := coalesce(extract(epoch FROM clock_timestamp() - oldest_beyond), 0);
     stranded := CASE WHEN sink = 'manual' THEN 0 ELSE (
-        SELECT count(*) FROM trustlog.unattested u JOIN trustlog.operation o ON o.seq = u.seq
+        SELECT count(*) FROM trustlog.unattested u JOIN trustlog.operation o ON o.seq = u.seq + 0
          WHERE NOT u.discarded AND NOT EXISTS (SELECT FROM trustlog.retry r WHERE r.op_id = o.op_id)) END;
     not_attested := waiting - waiting_attested + behind + beyond + set_aside;
     attested_total := tree_size - behind - discarded - beyond + waiting_attested;
     SELECT least(oldest_beyond,
-                 (SELECT o.created_at FROM trustlog.unattested u JOIN trustlog.operation o ON o.seq = u.seq
+                 (SELECT o.created_at FROM trustlog.unattested u JOIN trustlog.operation o ON o.seq = u.seq + 0
                    WHERE NOT u.discarded ORDER BY u.seq LIMIT 1),
-                 (SELECT min(o.created_at) FROM trustlog.outbox b JOIN trustlog.operation o ON o.seq = b.seq
+                 (SELECT min(o.created_at) FROM trustlog.outbox b JOIN trustlog.operation o ON o.seq = b.seq + 0
                     LEFT JOIN trustlog.attestation a ON a.seq = b.seq WHERE a.seq IS NULL)) INTO oldest;
     oldest_not_attested_seconds := extract(epoch FROM clock_timestamp() - oldest);
     -- Counted while the table is small; then as the statistics have it, for counting would cost a scan.

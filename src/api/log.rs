@@ -29,7 +29,7 @@ fn seal_visible() -> SqlResult<i64> {
     let limit = config::seal_batch_size();
     let (mut sealed, mut from) = (0, ScanFrom::Start);
     loop {
-        let batch = match seal::seal_batch(from, limit)? {
+        let batch = match seal::seal_batch(from, limit, true)? {
             Sealing::Done(batch) => batch,
             Sealing::Busy => return Err(seal::busy().into()),
             Sealing::Paused => {

@@ -1,9 +1,9 @@
 //! Saving operations.
 
 use pgrx::datum::{Inet, TimestampWithTimeZone};
+use pgrx::name;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
-use pgrx::{JsonB, name};
 use serde_json::{Map, Value};
 use trustlog_core::model::{Status, Strategy};
 use trustlog_core::timestamp;
@@ -11,6 +11,7 @@ use trustlog_core::timestamp;
 use super::arguments::{given, one_of};
 use super::status;
 use crate::error::{Error, Result};
+use crate::pg::jsonb::JsonbText;
 use crate::save::{self, Outcome};
 use crate::store::operation::{NewOperation, from_unix_micros};
 
@@ -63,24 +64,24 @@ fn save(
 #[pg_extern(schema = "trustlog", name = "save", security_definer)]
 #[search_path(pg_catalog, pg_temp)]
 fn save_json(
-    operation: Option<JsonB>,
+    operation: Option<JsonbText>,
 ) -> std::result::Result<
     TableIterator<'static, (name!(seq, i64), name!(leaf_hash, Option<Vec<u8>>), name!(created, bool))>,
     ErrorReport,
 > {
-    let JsonB(value) = given("operation", operation)?;
+    let value = parse("operation", operation)?;
     Ok(save_all(vec![from_json(value, "")?])?)
 }
 
 #[pg_extern(schema = "trustlog", security_definer)]
 #[search_path(pg_catalog, pg_temp)]
 fn save_batch(
-    operations: Option<JsonB>,
+    operations: Option<JsonbText>,
 ) -> std::result::Result<
     TableIterator<'static, (name!(seq, i64), name!(leaf_hash, Option<Vec<u8>>), name!(created, bool))>,
     ErrorReport,
 > {
-    let Value::Array(elements) = given("operations", operations)?.0 else {
+    let Value::Array(elements) = parse("operations", operations)? else {
         return Err(Error::invalid(
             "invalid operations: not an array",
             "Give a JSON array of objects, one for each operation.",
@@ -105,6 +106,17 @@ fn save_all(operations: Vec<(NewOperation, Status)>) -> Result<Rows> {
     }
     let row = |o: Outcome| (o.seq, o.leaf_hash.map(|hash| hash.to_vec()), o.created);
     Ok(TableIterator::new(outcomes.into_iter().map(row)))
+}
+
+/// Reads the JSON that PostgreSQL has read already; what it takes and we do not is numbers beyond a double and deep nesting.
+fn parse(name: &str, value: Option<JsonbText>) -> Result<Value> {
+    let JsonbText(text) = given(name, value)?;
+    serde_json::from_str(&text).map_err(|error| {
+        Error::invalid(
+            format!("invalid {name}: {error}"),
+            "Give a JSON object, or an array of objects, with plain values.",
+        )
+    })
 }
 
 fn parse_strategy(value: &str, at: &str) -> Result<Strategy> {

@@ -8,6 +8,7 @@ pub mod background;
 pub mod catalog;
 pub mod guard;
 pub mod hooks;
+pub mod jsonb;
 pub mod lock;
 pub mod session;
 pub mod shared;

@@ -24,6 +24,12 @@ pub fn hashes(first: i64, end: i64) -> Result<Vec<Hash>> {
     HASHES.rows(See::Latest, &[first.into(), end.into()], |row| to_hash(row.need(1)?))
 }
 
+/// Which of these records have a leaf.
+pub fn sealed_among(seqs: &[i64]) -> Result<Vec<i64>> {
+    static SEALED: Statement = Statement::new("SELECT l.seq FROM trustlog.leaf l WHERE l.seq = ANY ($1)");
+    SEALED.rows(See::Command, &[seqs.to_vec().into()], |row| row.need(1))
+}
+
 /// A hash out of a column that a CHECK keeps 32 bytes long.
 pub fn to_hash(bytes: &[u8]) -> Result<Hash> {
     Hash::try_from(bytes).map_err(|_| Error::internal(format!("a hash of {} bytes", bytes.len())))

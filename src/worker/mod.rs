@@ -135,9 +135,9 @@ impl Worker {
         background::report_running(SEALING);
         self.slot.set_phase(Phase::Sealing);
         let (began, limit) = (Instant::now(), config::seal_batch_size());
-        let extension = self.extension;
+        let (extension, careful) = (self.extension, self.failures > 0);
         let result = session::transaction(|| match lock::try_extension() {
-            Extension::Held(found) if found == extension => seal::seal_batch(from, limit).map(Found::Sealing),
+            Extension::Held(found) if found == extension => seal::seal_batch(from, limit, careful).map(Found::Sealing),
             Extension::Held(other) => Ok(Found::Recreated(other)),
             Extension::Busy => Ok(Found::Sealing(Sealing::Busy)),
             Extension::Missing => Ok(Found::Dropped),

@@ -78,7 +78,8 @@ const FIRST_LEAVES: &str = "SELECT md5(string_agg(l::text, ';' ORDER BY l.idx)) 
 fn assert_frozen(client: &mut Client, database: &str) {
     assert_eq!(state(client), "frozen");
     let reason: String = value(client, "SELECT reason FROM trustlog.stat");
-    let expected = "records were restored from a dump; check that everything was, then call trustlog.continue_log()";
+    let expected = "the log was restored from a dump, or copied from another database; check that everything is there, \
+        then call trustlog.continue_log()";
     assert!(reason.starts_with(expected), "{reason}");
     assert_eq!(sqlstate(client.batch_execute("SELECT trustlog.seal()")), "55000");
     let before = leaves(client);
@@ -152,6 +153,8 @@ fn a_dump_keeps_everything_and_the_log_goes_on_when_told_to() {
         let expected = if gone { (0, 0, String::new()) } else { (1, head.0, head.1.clone()) };
         assert_eq!(history, expected, "{name}");
         assert_eq!(sqlstate(client.batch_execute("SELECT trustlog.continue_log()")), "55000");
+        let home = "SELECT h.database = d.oid FROM trustlog.home h, pg_database d WHERE d.datname = current_database()";
+        assert!(value::<bool>(&mut client, home), "{name}");
 
         // What was sealed before is as it was; what was not, is now.
         assert_eq!(value::<String>(&mut client, FIRST_LEAVES), first_leaves, "{name}");
@@ -291,8 +294,12 @@ fn a_log_whose_records_are_all_erased_is_frozen_too() {
     restore(&cluster, "source", "target", &[], &Way::Psql(&[]));
     let mut client = cluster.connect("target");
     assert_eq!(contents(&mut client), contents(&mut source));
-    assert_eq!(state(&mut client), "frozen");
-    assert_eq!(sqlstate(client.batch_execute("SELECT trustlog.seal()")), "55000");
+    assert_frozen(&mut client, "target");
+    assert_eq!(value::<i64>(&mut client, "SELECT trustlog.continue_log()"), 1);
+    wait_for_leaves(&mut client, 301);
+    assert_eq!(state(&mut client), "ok");
+    // What was erased stays taken.
+    assert_eq!(sqlstate(try_insert(&mut client, "gone", 1)), "23505");
 }
 
 #[test]

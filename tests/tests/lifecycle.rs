@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use postgres::{Client, NoTls};
 use trustlog_tests::records::{
-    insert, leaves, save, sqlstate, state, try_insert, try_save, value, wait_for_launcher, wait_for_leaves,
+    insert, leaves, save, sqlstate, state, tree_head, try_insert, try_save, value, wait_for_launcher, wait_for_leaves,
     wait_for_other_worker, wait_for_state, wait_for_worker, wait_for_workers, workers,
 };
 use trustlog_tests::{Cluster, Mode, wait};
@@ -434,24 +434,27 @@ fn settings_of_database_and_role_do_not_stop_the_worker() {
 }
 
 #[test]
-fn the_worker_waits_for_a_lock_whatever_lock_timeout_says() {
+fn the_worker_waits_for_a_lock_and_then_sees_what_was_committed() {
     let cluster = Cluster::builder().start();
     let mut client = cluster.create_db("app");
     let before = wait_for_worker(&cluster, "app");
-    client.batch_execute("ALTER DATABASE app SET lock_timeout = '1ms'").unwrap();
+    client
+        .batch_execute(
+            "BEGIN; ALTER DATABASE app SET lock_timeout = '1ms';
+             ALTER DATABASE app SET default_transaction_isolation = 'serializable'; COMMIT",
+        )
+        .unwrap();
     let worker = wait_for_other_worker(&cluster, "app", before);
     client.batch_execute("BEGIN; LOCK TABLE trustlog.leaf IN ACCESS EXCLUSIVE MODE").unwrap();
     let mut other = cluster.connect("postgres");
-    {
-        let mut writer = cluster.connect("app");
-        save(&mut writer, "one");
-    }
+    save(&mut cluster.connect("app"), "one");
     let waited = format!(
         "SELECT EXISTS (SELECT FROM pg_locks WHERE pid = {worker} AND NOT granted
                            AND waitstart < clock_timestamp() - interval '50 ms')"
     );
     wait::until(wait::PATIENCE, "the worker has waited a while", || value(&mut other, &waited));
-    client.batch_execute("COMMIT").unwrap();
+    // It began its transaction before this, and goes on after it.
+    client.batch_execute("UPDATE trustlog.outbox SET restored = restored; COMMIT").unwrap();
     wait_for_leaves(&mut client, 1);
     let errors = "SELECT errors FROM trustlog.stat_worker WHERE datname = 'app'";
     assert_eq!(value::<i64>(&mut client, errors), 0);
@@ -701,10 +704,16 @@ fn a_copy_of_a_database_gets_a_worker_by_itself() {
     println!("CREATE DATABASE ... TEMPLATE, worker sealing: {:?}", start.elapsed());
     wait_for_workers(&cluster, &["app", "copy"]);
     let (mut app, mut copy) = (cluster.connect("app"), cluster.connect("copy"));
-    for client in [&mut app, &mut copy] {
-        wait_for_leaves(client, 20_000);
-    }
-    assert_eq!(trustlog_tests::records::tree_head(&mut app), trustlog_tests::records::tree_head(&mut copy));
+    // The source goes on. Its copy waits to be told whether it is the same log or another one.
+    wait_for_leaves(&mut app, 20_000);
+    assert_eq!(state(&mut app), "ok");
+    wait_for_state(&mut copy, "frozen");
+    let sealed = leaves(&mut copy);
+    assert!(sealed > 0 && sealed < 20_000, "{sealed} were sealed");
+    assert_eq!(sqlstate(copy.batch_execute("SELECT trustlog.seal()")), "55000");
+    assert_eq!(value::<i64>(&mut copy, "SELECT trustlog.continue_log()"), 20_000 - sealed);
+    wait_for_leaves(&mut copy, 20_000);
+    assert_eq!(tree_head(&mut app), tree_head(&mut copy));
     save(&mut copy, "only here");
     wait_for_leaves(&mut copy, 20_001);
     assert_eq!(leaves(&mut app), 20_000);

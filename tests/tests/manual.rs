@@ -155,14 +155,17 @@ fn no_record_is_found_by_two_sessions_that_attest_in_loops() {
     // Small batches: records stay in the outbox for a while, and the worker takes them while others lock them.
     let cluster = manual().setting("trustlog.seal_batch_size", 50).start();
     let mut client = cluster.create_db("app");
+    // The first half is in the log when the sessions begin; the rest comes while they are at it.
     let operations = operations("op", RECORDS);
+    insert(&mut client, &operations[..RECORDS / 2]);
+    audit::wait_until_sealed(&mut client);
     let findings = Findings::default();
     std::thread::scope(|scope| {
         for session in 0..SESSIONS {
             let (cluster, findings) = (&cluster, &findings);
             scope.spawn(move || attest_in_a_loop(cluster, session + 1, RECORDS, findings));
         }
-        insert(&mut client, &operations);
+        insert(&mut client, &operations[RECORDS / 2..]);
     });
     let [given_back, in_outbox, in_outbox_for_log_only, in_log] =
         [&findings.given_back, &findings.in_outbox, &findings.in_outbox_for_log_only, &findings.in_log]
@@ -317,8 +320,10 @@ fn finding_what_is_unattested_does_not_slow_down_as_the_log_grows() {
     });
     // From now on by hand: attested by hand and not yet, sealed and not yet.
     client.batch_execute("ALTER DATABASE app SET trustlog.sink = 'manual'").unwrap();
+    let mut probes = 0;
     wait::until(wait::PATIENCE, "the worker has the new setting", || {
-        insert(&mut client, &[Operation::new(format!("probe-{}", Instant::now().elapsed().as_nanos()))]);
+        probes += 1;
+        insert(&mut client, &[Operation::new(format!("probe-{probes}"))]);
         audit::wait_until_sealed(&mut client);
         count(&mut client, "trustlog.unattested") > 0
     });

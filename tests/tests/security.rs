@@ -571,7 +571,7 @@ fn with_evidence() -> (Cluster, Client) {
 #[test]
 fn no_setting_and_no_role_passes_the_append_only_guard() {
     let (_cluster, mut client) = with_evidence();
-    let before = trustlog_tests::records::contents(&mut client);
+    let before = contents(&mut client);
     client
         .batch_execute("CREATE ROLE boss SUPERUSER LOGIN; CREATE ROLE table_owner LOGIN; GRANT USAGE ON SCHEMA trustlog TO table_owner")
         .unwrap();
@@ -627,7 +627,7 @@ fn no_setting_and_no_role_passes_the_append_only_guard() {
         }
         client.batch_execute(&format!("ALTER TABLE trustlog.{table} OWNER TO postgres")).unwrap();
     }
-    assert_eq!(trustlog_tests::records::contents(&mut client), before);
+    assert_eq!(contents(&mut client), before);
 }
 
 #[test]
@@ -671,16 +671,29 @@ fn the_pass_of_the_guard_does_not_survive_an_error() {
 #[test]
 fn a_trigger_of_a_table_owner_gets_no_pass() {
     let (_cluster, mut client) = with_evidence();
+    let before = contents(&mut client);
     client
         .batch_execute(
             "CREATE FUNCTION public.more() RETURNS trigger LANGUAGE plpgsql AS $$
-             BEGIN DELETE FROM trustlog.leaf; RETURN OLD; END $$;
-             CREATE TRIGGER more BEFORE DELETE ON trustlog.attestation FOR EACH ROW EXECUTE FUNCTION public.more()",
+             BEGIN DELETE FROM trustlog.leaf; RETURN OLD; END $$",
         )
         .unwrap();
     let withdraw = "SELECT trustlog.update_status('by hand', 'NOT_TRUSTLOGGED')";
-    let error = client.batch_execute(withdraw).unwrap_err();
-    let error = error.as_db_error().unwrap();
-    assert_eq!((error.code().code(), error.message()), ("55000", "cannot DELETE trustlog.leaf: it is append-only"));
-    assert_eq!(leaves(&mut client), 302);
+    // Also one that comes before the guard: in the order of their names.
+    for (name, when, level) in
+        [("a", "BEFORE", "STATEMENT"), ("z", "BEFORE", "STATEMENT"), ("m", "BEFORE", "ROW"), ("m", "AFTER", "ROW")]
+    {
+        let create = format!(
+            "CREATE TRIGGER {name} {when} DELETE ON trustlog.attestation FOR EACH {level} EXECUTE FUNCTION public.more()"
+        );
+        client.batch_execute(&create).unwrap();
+        let error = client.batch_execute(withdraw).unwrap_err();
+        let error = error.as_db_error().unwrap();
+        assert_eq!(error.code().code(), "55000", "{create}");
+        assert!(error.message().ends_with("it is append-only"), "{create}: {}", error.message());
+        client.batch_execute(&format!("DROP TRIGGER {name} ON trustlog.attestation")).unwrap();
+    }
+    assert_eq!(contents(&mut client), before);
+    // Without it, it may be withdrawn.
+    client.batch_execute(withdraw).unwrap();
 }

@@ -140,6 +140,8 @@ SELECT trustlog.save('', 'a', 'd', 'p', 's', 1, 'r');
 SELECT trustlog.save(repeat('x', 513), 'a', 'd', 'p', 's', 1, 'r');
 SELECT trustlog.save('b', 'a', '/d', 'p', 's', 1, 'r');
 SELECT trustlog.save('b', 'a', 'd', 'p', 's', 1, 'r', client_ip => '192.0.2.0/24');
+SELECT trustlog.save('b', 'a', 'd', 'p', 's', 1, 'r', op_time => '10000-01-01 00:00:00+00');
+SELECT trustlog.save('b', 'a', 'd', 'p', 's', 1, 'r', op_time => 'infinity');
 SELECT trustlog.save('b', 'a', 'd', 'p', 's', 1, 'r', strategy => 'NONE');
 SELECT trustlog.save('b', 'a', 'd', 'p', 's', 1, 'r', status => 'DONE');
 SELECT trustlog.save('b', 'a', 'd', 'p', 's', 1, 'r', strategy => 'DB_ONLY', status => 'TRUSTLOGGED');

@@ -97,6 +97,20 @@ SELECT trustlog.save_batch((repeat('[', 1000) || repeat(']', 1000))::jsonb);
 \set VERBOSITY default
 SELECT count(*) FROM trustlog.operation WHERE op_id = 'b';
 
+-- Times and addresses in all their forms: kept to the microsecond, and in canonical form.
+CREATE FUNCTION pg_temp.form(key text, value text) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM trustlog.save(pg_temp.op(jsonb_build_object('op_id', 'form ' || key || value, key, value)));
+    RETURN (SELECT to_jsonb(o) ->> key FROM trustlog.operation o WHERE o.op_id = 'form ' || key || value);
+EXCEPTION WHEN OTHERS THEN
+    RETURN SQLSTATE;
+END $$;
+SELECT value, pg_temp.form('timestamp', value) FROM unnest('{2026-01-02T03:04:05Z, 2026-01-02T03:04:05.6Z, 2026-01-02T03:04:05.6789014Z, 2026-01-02T03:04:05.6789015Z, 2026-01-02t03:04:05z,
+    2026-01-02T03:04:05-00:00, 2026-01-02T03:04:05+05:45, 2026-01-02T03:04:05+24:00, 2026-01-02T03:04:05.Z, 2026-01-02T03:04Z, 2026-01-02T24:00:00Z, 2026-01-02,
+    0001-01-01T00:00:00Z, 0001-01-01T00:00:00+01:00, 9999-12-31T23:59:59.999999Z, 9999-12-31T23:59:59.9999999Z, 9999-12-31T23:59:59-01:00}'::text[]) value;
+SELECT value, pg_temp.form('client_ip', value) FROM unnest('{192.0.2.1, 192.0.2.1/32, 192.0.2.01, 192.0.2, 255.255.255.255, " 192.0.2.1", 0:0:0:0:0:0:0:1, 1:2:3:4:5:6:7::, ::2:3:4:5:6:7:8, 2001:DB8::A,
+    ::ffff:192.0.2.1, 1:2:3:4:5:6:192.0.2.1, ::, 1::2::3, fe80::1%eth0, [::1]}'::text[]) value;
+
 -- A batch: one row each, in the order of the elements.
 SELECT trustlog.save_batch(NULL);
 SELECT trustlog.save_batch('{"op_id": "b"}');

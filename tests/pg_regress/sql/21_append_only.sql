@@ -95,6 +95,39 @@ ROLLBACK TO s;
 SELECT pg_temp.try('SELECT trustlog.seal()'), pg_temp.try('DELETE FROM trustlog.erased'), pg_temp.try('TRUNCATE trustlog.operation');
 ROLLBACK;
 SELECT pg_temp.try('DELETE FROM trustlog.operation');
+-- The pass is for one statement: a trigger of somebody else that fires before it, within it or after it gets nothing out of it.
+CREATE FUNCTION pg_temp.thief() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    DELETE FROM trustlog.leaf;
+    RETURN CASE WHEN TG_OP = 'DELETE' THEN OLD ELSE NEW END;
+END $$;
+CREATE FUNCTION pg_temp.steal(trigger text) RETURNS TABLE (sealing text, leaves_gone boolean) LANGUAGE plpgsql AS $$
+DECLARE
+    leaves bigint := (SELECT count(*) FROM trustlog.leaf);
+BEGIN
+    EXECUTE 'CREATE TRIGGER ' || trigger || ' EXECUTE FUNCTION pg_temp.thief()';
+    sealing := pg_temp.try('SELECT trustlog.seal()');
+    leaves_gone := (SELECT count(*) FROM trustlog.leaf) < leaves;
+    RETURN NEXT;
+END $$;
+BEGIN;
+SAVEPOINT s;
+SELECT * FROM pg_temp.steal('aaa BEFORE DELETE ON trustlog.operation FOR EACH STATEMENT');
+ROLLBACK TO s;
+SELECT * FROM pg_temp.steal('zzz BEFORE DELETE ON trustlog.operation FOR EACH STATEMENT');
+ROLLBACK TO s;
+SELECT * FROM pg_temp.steal('zzz BEFORE DELETE ON trustlog.operation FOR EACH ROW');
+ROLLBACK TO s;
+SELECT * FROM pg_temp.steal('zzz AFTER DELETE ON trustlog.operation FOR EACH ROW');
+ROLLBACK TO s;
+SELECT * FROM pg_temp.steal('zzz AFTER DELETE ON trustlog.operation FOR EACH STATEMENT');
+ROLLBACK TO s;
+SELECT * FROM pg_temp.steal('aaa BEFORE INSERT ON trustlog.erased FOR EACH ROW');
+ROLLBACK TO s;
+SELECT * FROM pg_temp.steal('aaa AFTER INSERT ON trustlog.erased FOR EACH STATEMENT');
+ROLLBACK TO s;
+SELECT * FROM pg_temp.steal('aaa AFTER INSERT ON trustlog.leaf FOR EACH ROW');
+ROLLBACK;
 -- In a block, after an error that was caught.
 DO $$ BEGIN DELETE FROM trustlog.leaf; END $$;
 DO $$

@@ -119,12 +119,17 @@ SELECT trustlog.update_status('r-5', 'TRUSTLOGGED');
 SELECT count(*) FROM trustlog.unattested u JOIN trustlog.operation o USING (seq) WHERE o.op_id = 'r-5';
 SELECT trustlog.update_status('r-5', 'NOT_TRUSTLOGGED');
 SELECT op_id FROM trustlog.find_untrustlogged(10) WHERE op_id = 'r-5';
--- Discarded before it was sealed: stays so when it is.
+-- Queued again after all: no longer given up.
+SELECT trustlog.mark_as_dead_letter('r-5', 'x'), trustlog.discard_dead_letter('r-5', 'x');
+SELECT trustlog.add_retry('r-5', 'second thoughts');
+SELECT op_id FROM trustlog.find_untrustlogged(10) WHERE op_id = 'r-5';
+SELECT retry_queue, dead_letters FROM trustlog.stat;
+-- Not before it was sealed.
 SELECT pg_temp.put('early');
 SELECT trustlog.mark_as_dead_letter('early', 'x');
 SELECT trustlog.discard_dead_letter('early', 'test');
-SELECT count(*) FROM trustlog.find_untrustlogged(10) WHERE op_id = 'early';
 SELECT trustlog.seal();
+SELECT trustlog.discard_dead_letter('early', 'test');
 SELECT count(*) FROM trustlog.find_untrustlogged(10) WHERE op_id = 'early';
 
 -- What is refused.
@@ -178,7 +183,7 @@ SELECT trustlog.delete_retry('h-1');
 SELECT trustlog.delete_retry('h-3');
 INSERT INTO trustlog.attestation (seq, sink) SELECT seq, 'http' FROM trustlog.operation WHERE op_id = 'h-2';
 SELECT trustlog.delete_retry('h-2');
--- Discarded beyond the delivery cursor: in no backlog, here as well.
+-- Nor can a dead letter be discarded that is to be sent yet, beyond the delivery cursor.
 SELECT trustlog.discard_dead_letter('h-1', 'test');
 SELECT string_agg(op_id, ' ') FROM trustlog.find_untrustlogged(10) WHERE op_id LIKE 'h-%';
 

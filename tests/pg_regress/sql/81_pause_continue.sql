@@ -135,6 +135,25 @@ ROLLBACK;
 SELECT trustlog.seal();
 SELECT frozen FROM pg_temp.now;
 
+-- A log without a home, or with another database's, was restored or copied; an empty one may begin anywhere.
+SELECT h.database = d.oid AS here FROM trustlog.home h, pg_database d WHERE d.datname = current_database();
+DELETE FROM trustlog.home;
+SELECT frozen, reason IS NOT NULL AS with_reason FROM pg_temp.now;
+SELECT pg_temp.put('homeless');
+\set VERBOSITY sqlstate
+SELECT trustlog.seal();
+\set VERBOSITY default
+SELECT trustlog.continue_log(true);
+SELECT frozen FROM pg_temp.now;
+SELECT trustlog.seal();
+UPDATE trustlog.home SET database = 1;
+SELECT frozen FROM pg_temp.now;
+SELECT epoch FROM trustlog.state;
+SELECT trustlog.continue_log();
+SELECT h.database = d.oid AS here FROM trustlog.home h, pg_database d WHERE d.datname = current_database();
+SELECT epoch, epoch_size = (SELECT size FROM trustlog.tree_head()) AS ended_here FROM trustlog.state;
+SELECT frozen FROM pg_temp.now;
+
 -- Frozen and paused: both must be lifted.
 INSERT INTO trustlog.operation (op_id, op_actor, doid, producer_id, op_source, op_code, do_repository, created_at) VALUES ('restored-6', 'a', 'd', 'p', 's', 1, 'r', '2026-01-01');
 SELECT trustlog.pause();
