@@ -75,6 +75,7 @@ COMMENT ON FUNCTION trustlog.grant_access(text, text) IS 'Gives a role what a wr
 COMMENT ON FUNCTION trustlog.random_salt() IS 'Internal: 16 random bytes, the default of operation.salt.';
 COMMENT ON FUNCTION trustlog.is_preloaded() IS 'Internal: whether the library is in shared_preload_libraries.';
 COMMENT ON FUNCTION trustlog.stat_get_workers() IS 'Internal: what view stat_worker shows.';
+COMMENT ON FUNCTION trustlog.stat_get_freeze() IS 'Internal: why the log is frozen, NULL when it is not.';
 COMMENT ON FUNCTION trustlog.stat_now() IS 'Internal: what view stat shows.';
 COMMENT ON FUNCTION trustlog.delivery_cursor() IS 'Internal: the position of delivery when the sink in force is http.';
 COMMENT ON FUNCTION trustlog.wake_worker_at_end() IS 'Internal: has the worker look again when this transaction ends.';

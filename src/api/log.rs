@@ -35,8 +35,8 @@ fn seal_visible() -> SqlResult<i64> {
             Sealing::Paused => {
                 return Err(Error::state("sealing is paused", "Call trustlog.resume() first.").into());
             }
-            Sealing::Frozen(reason) => {
-                return Err(Error::state(format!("the log is frozen: {reason}"), freeze::HOW_TO_CONTINUE).into());
+            Sealing::Frozen(frozen) => {
+                return Err(Error::state(format!("the log is frozen: {}", frozen.why), frozen.remedy).into());
             }
         };
         sealed += i64::try_from(batch.sealed).unwrap_or(0);
@@ -64,7 +64,10 @@ fn tree_head() -> Result<TableIterator<'static, (name!(size, i64), name!(root, V
 fn pause(what: default!(Option<&str>, "'all'")) -> SqlResult<()> {
     let known = |name: &str| ["delivery", "all"].into_iter().find(|known| *known == name);
     let what = one_of("what", given("what", what)?, known, &["delivery", "all"])?;
-    Ok(state::set_paused(Some(what))?)
+    state::set_paused(Some(what))?;
+    // It may be the end of a pause of everything.
+    xact::wake_at_commit();
+    Ok(())
 }
 
 #[pg_extern(schema = "trustlog", security_definer)]

@@ -5,7 +5,10 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::prelude::*;
 
+use crate::error::SqlResult;
+use crate::log::freeze;
 use crate::pg::{catalog, shared};
+use crate::store::state;
 
 /// Whether the library was preloaded, so that there can be workers.
 #[pg_extern(schema = "trustlog", stable, parallel_restricted)]
@@ -50,6 +53,14 @@ pub fn stat_get_workers() -> TableIterator<
         )
     });
     TableIterator::new(launcher.into_iter().chain(workers).collect::<Vec<_>>())
+}
+
+/// Why the log is frozen and what to do, NULL when it is not.
+#[pg_extern(schema = "trustlog", stable, security_definer)]
+#[search_path(pg_catalog, pg_temp)]
+fn stat_get_freeze() -> SqlResult<Option<String>> {
+    let frozen = freeze::check(&state::gate()?)?;
+    Ok(frozen.map(|frozen| format!("{}. {}", frozen.why, frozen.remedy)))
 }
 
 fn time(at: &AtomicI64) -> Option<TimestampWithTimeZone> {

@@ -4,16 +4,26 @@ use crate::error::{Error, Result};
 use crate::pg::{lock, xact};
 use crate::store::{outbox, state, tile};
 
-/// What to call, and what it decides.
-pub const HOW_TO_CONTINUE: &str = "Check that everything was restored, then call trustlog.continue_log(): with \
-    old_copy_is_gone => true if the old database will never be used again, otherwise the log goes on as a new history.";
+const CONTINUE: &str = "Check that everything was restored, then call trustlog.continue_log(): with old_copy_is_gone => \
+    true if the old database will never be used again, otherwise the log goes on as a new history.";
+const REPAIR: &str = "Restore the missing rows of trustlog.leaf and trustlog.tile from the same dump.";
 
-/// Why nothing may be sealed, if so.
-pub fn reason(gate: &state::Gate) -> Result<Option<String>> {
+/// Why nothing may be sealed, and what to do.
+pub struct Frozen {
+    /// For a message that says what is frozen.
+    pub why: String,
+    /// For a HINT.
+    pub remedy: &'static str,
+}
+
+/// Whether the log is frozen.
+pub fn check(gate: &state::Gate) -> Result<Option<Frozen>> {
     if is_restored(gate) {
-        return Ok(Some("it was restored from a dump, or copied from another database".to_owned()));
+        let why = "restored from a dump, or copied from another database".to_owned();
+        return Ok(Some(Frozen { why, remedy: CONTINUE }));
     }
-    Ok(tile::misfit(gate.size)?.map(|misfit| format!("log and tiles do not fit: {misfit}")))
+    let misfit = tile::misfit(gate.size)?;
+    Ok(misfit.map(|misfit| Frozen { why: format!("log and tiles do not fit: {misfit}"), remedy: REPAIR }))
 }
 
 /// Whether records came out of a dump, or a log is here that was begun in another database. (Should none of its records
@@ -29,10 +39,7 @@ pub fn continue_log(old_copy_is_gone: bool) -> Result<i64> {
     }
     let gate = state::gate()?;
     if let Some(misfit) = tile::misfit(gate.size)? {
-        return Err(Error::state(
-            format!("the log cannot be continued: {misfit}"),
-            "Restore the missing rows of trustlog.leaf and trustlog.tile from the same dump first.",
-        ));
+        return Err(Error::state(format!("the log cannot be continued: {misfit}"), REPAIR));
     }
     if !is_restored(&gate) {
         return Err(Error::state("the log is not frozen", "There is nothing to continue."));

@@ -3,7 +3,7 @@
 use trustlog_core::model::Sink;
 use trustlog_core::scan::ScanFrom;
 
-use super::freeze;
+use super::freeze::{self, Frozen};
 use crate::config;
 use crate::error::{Error, Result};
 use crate::pg::lock;
@@ -18,8 +18,8 @@ pub enum Sealing {
     Busy,
     /// `pause('all')` is in force.
     Paused,
-    /// The log is frozen, and why.
-    Frozen(String),
+    /// The log must not grow.
+    Frozen(Frozen),
 }
 
 /// What was taken.
@@ -46,8 +46,8 @@ pub fn seal_batch(from: ScanFrom, limit: i64, careful: bool) -> Result<Sealing> 
     if gate.paused {
         return Ok(Sealing::Paused);
     }
-    if let Some(reason) = freeze::reason(&gate)? {
-        return Ok(Sealing::Frozen(reason));
+    if let Some(frozen) = freeze::check(&gate)? {
+        return Ok(Sealing::Frozen(frozen));
     }
     let after = match from {
         ScanFrom::Start => i64::MIN,

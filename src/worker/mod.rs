@@ -11,7 +11,6 @@ use trustlog_core::model::Sink;
 use trustlog_core::scan::{Next, Outcome, Scan, ScanFrom};
 
 use crate::config;
-use crate::log::freeze;
 use crate::log::seal::{self, Batch, Sealing};
 use crate::pg::lock::{self, Extension};
 use crate::pg::session::{self, Failure};
@@ -171,8 +170,8 @@ impl Worker {
             }
             Sealing::Busy => self.obstructed(Obstacle::Busy, Some(BUSY_WAIT)),
             Sealing::Paused => self.obstructed(Obstacle::Paused, None),
-            Sealing::Frozen(reason) => {
-                self.tell(format!("the log is frozen, nothing is sealed: {reason}"), Some(freeze::HOW_TO_CONTINUE));
+            Sealing::Frozen(frozen) => {
+                self.tell(format!("the log is frozen, nothing is sealed: {}", frozen.why), Some(frozen.remedy));
                 self.obstructed(Obstacle::Frozen, None)
             }
         }

@@ -257,25 +257,38 @@ fn a_log_with_tiles_of_two_levels() {
 }
 
 #[test]
-fn a_restore_without_tiles_or_leaves_stays_frozen() {
+fn a_restore_in_parts_stays_frozen() {
     let cluster = Cluster::builder().start();
     let mut source = cluster.create_db("source");
     insert(&mut source, "op", 600);
     wait_for_leaves(&mut source, 600);
-    for (name, table) in [("no_tiles", "tile"), ("no_leaves", "leaf")] {
-        let file = cluster.pg_dump("source", &["-Fc", "--exclude-table-data", &format!("trustlog.{table}")]);
+    let cases: [(&str, &[&str]); 3] =
+        [("no_tiles", &["tile"]), ("no_leaves", &["leaf"]), ("no_log", &["tile", "leaf"])];
+    for (name, missing) in cases {
+        let options: Vec<_> = missing.iter().map(|table| format!("--exclude-table-data=trustlog.{table}")).collect();
+        let mut options: Vec<_> = options.iter().map(String::as_str).collect();
+        options.push("-Fc");
         cluster.connect("postgres").batch_execute(&format!("CREATE DATABASE {name}")).unwrap();
-        cluster.pg_restore(name, &file, &[]);
+        cluster.pg_restore(name, &cluster.pg_dump("source", &options), &[]);
         let mut client = cluster.connect(name);
+        // Sealing what has been restored so far would leave no room for the leaves that are still to come.
         assert_eq!(state(&mut client), "frozen");
         assert_eq!(sqlstate(client.batch_execute("SELECT trustlog.seal()")), "55000");
-        // Tiles without leaves, or leaves without tiles: there is nothing to go on from.
-        assert_eq!(sqlstate(client.batch_execute("SELECT trustlog.continue_log()")), "55000", "{name}");
-        assert_eq!(state(&mut client), "frozen");
-        // Restored after all.
-        let file = cluster.pg_dump("source", &["-Fc", "-a", "-t", &format!("trustlog.{table}")]);
-        cluster.pg_restore(name, &file, &[]);
-        assert_eq!(tree_head(&mut client), tree_head(&mut source));
+        let seen =
+            format!("SELECT obstacle IS NOT DISTINCT FROM 'frozen' FROM trustlog.stat_worker WHERE datname = '{name}'");
+        wait::until(wait::PATIENCE, "the worker has seen that the log is frozen", || {
+            client.query_opt(&seen, &[]).unwrap().is_some_and(|row| row.get(0))
+        });
+        if missing.len() == 1 {
+            // Leaves without tiles, or tiles without leaves: there is nothing to go on from.
+            assert_eq!(sqlstate(client.batch_execute("SELECT trustlog.continue_log()")), "55000", "{name}");
+            assert_eq!(state(&mut client), "frozen");
+        }
+        for table in missing {
+            let file = cluster.pg_dump("source", &["-Fc", "-a", "-t", &format!("trustlog.{table}")]);
+            cluster.pg_restore(name, &file, &[]);
+        }
+        assert_eq!(tree_head(&mut client), tree_head(&mut source), "{name}");
         assert_eq!(value::<i64>(&mut client, "SELECT trustlog.continue_log()"), 0);
         save(&mut client, "new");
         wait_for_leaves(&mut client, 601);

@@ -339,6 +339,8 @@ fn finding_what_is_unattested_does_not_slow_down_as_the_log_grows() {
     let before = measure_finding(&mut client, &format!("{records} attested"));
     client.batch_execute("VACUUM ANALYZE").unwrap();
     let after = measure_finding(&mut client, "after VACUUM ANALYZE");
-    // Ten pages a record are three index look-ups; a scan of the records would be some thousands.
-    assert!(before.max(after) < 2000, "{before} and {after} pages for 100 records");
+    // Ten pages a record are three index look-ups. Until vacuum has been there, dead entries of the outbox's index come on
+    // top, some hundreds a page; a look at every record would be five pages for each.
+    assert!(before < 2000 + i64::try_from(records / 100).unwrap(), "{before} pages for 100 records");
+    assert!(after < 2000, "{after} pages for 100 records after VACUUM");
 }

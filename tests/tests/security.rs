@@ -4,7 +4,7 @@
 use postgres::Client;
 use trustlog_tests::Cluster;
 use trustlog_tests::records::{
-    insert, leaves, save, sqlstate, try_insert, try_save, value, wait_for_leaves, wait_for_state,
+    contents, insert, leaves, save, sqlstate, try_insert, try_save, value, wait_for_leaves, wait_for_state,
 };
 
 fn strings(client: &mut Client, query: &str) -> Vec<String> {
@@ -666,6 +666,36 @@ fn the_pass_of_the_guard_does_not_survive_an_error() {
             }
         }
     }
+}
+
+#[test]
+fn a_pass_that_was_not_used_does_not_survive_an_error() {
+    let (cluster, mut client) = with_evidence();
+    // The extension's own DELETE does not get as far as the guard.
+    let mut other = cluster.connect("app");
+    other.batch_execute("BEGIN; LOCK TABLE trustlog.attestation IN SHARE MODE").unwrap();
+    client.batch_execute("SET lock_timeout = '20ms'").unwrap();
+    let withdraw = "SELECT trustlog.update_status('by hand', 'NOT_TRUSTLOGGED')";
+    let steal = "DELETE FROM trustlog.leaf";
+
+    assert_eq!(sqlstate(client.batch_execute(withdraw)), "55P03");
+    assert_eq!(outcome(&mut client, steal), "55000");
+    client.batch_execute("BEGIN; SAVEPOINT s").unwrap();
+    assert_eq!(sqlstate(client.batch_execute(withdraw)), "55P03");
+    client.batch_execute("ROLLBACK TO s").unwrap();
+    assert_eq!(sqlstate(client.batch_execute(steal)), "55000");
+    client.batch_execute("ROLLBACK").unwrap();
+    let block = format!(
+        "DO $do$ BEGIN
+             BEGIN PERFORM {}; RAISE EXCEPTION 'it did not fail';
+             EXCEPTION WHEN lock_not_available THEN {steal}; END;
+         END $do$",
+        withdraw.trim_start_matches("SELECT ")
+    );
+    assert_eq!(outcome(&mut client, &block), "55000");
+    other.batch_execute("COMMIT").unwrap();
+    client.batch_execute(withdraw).unwrap();
+    assert_eq!(leaves(&mut client), 302);
 }
 
 #[test]
