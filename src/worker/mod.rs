@@ -27,6 +27,9 @@ const GATHER: Duration = Duration::from_millis(5);
 /// How soon to try again when another session holds the sealer's lock.
 const BUSY_WAIT: Duration = Duration::from_millis(100);
 
+/// How soon a worker that backs off notices that it is to stop.
+const BACK_OFF_STEP: Duration = Duration::from_millis(50);
+
 /// How often the settings are compared with the catalog's when nobody announced a change.
 const SETTINGS_CHECK: Duration = Duration::from_secs(60);
 
@@ -72,7 +75,20 @@ pub fn run(slot: &'static Slot) -> Verdict {
                 slot.set_phase(Phase::Idle);
                 background::sleep(limit.unwrap_or_else(config::poll_interval));
             }
+            Step::BackOff(time) => back_off(slot, time),
             Step::End(verdict) => return verdict,
+        }
+    }
+}
+
+/// Waits whatever commits meanwhile: more work does not make what failed succeed. Told to stop it ends.
+fn back_off(slot: &Slot, time: Duration) {
+    slot.set_phase(Phase::Idle);
+    let until = Instant::now() + time;
+    while !slot.told_to_stop() {
+        match until.checked_duration_since(Instant::now()) {
+            Some(left) if !left.is_zero() => background::pause(left.min(BACK_OFF_STEP)),
+            _ => return,
         }
     }
 }
@@ -81,6 +97,8 @@ enum Step {
     Again,
     /// Until woken, or for so long; `None` is the poll interval.
     Sleep(Option<Duration>),
+    /// For so long, whatever wakes.
+    BackOff(Duration),
     End(Verdict),
 }
 
@@ -168,19 +186,19 @@ impl Worker {
                 self.report(&batch);
                 Step::Again
             }
-            Sealing::Busy => self.obstructed(Obstacle::Busy, Some(BUSY_WAIT)),
-            Sealing::Paused => self.obstructed(Obstacle::Paused, None),
+            Sealing::Busy => self.obstructed(Obstacle::Busy, Step::BackOff(BUSY_WAIT)),
+            Sealing::Paused => self.obstructed(Obstacle::Paused, Step::Sleep(None)),
             Sealing::Frozen(frozen) => {
                 self.tell(format!("the log is frozen, nothing is sealed: {}", frozen.why), Some(frozen.remedy));
-                self.obstructed(Obstacle::Frozen, None)
+                self.obstructed(Obstacle::Frozen, Step::Sleep(None))
             }
         }
     }
 
-    fn obstructed(&mut self, obstacle: Obstacle, wait: Option<Duration>) -> Step {
+    fn obstructed(&mut self, obstacle: Obstacle, then: Step) -> Step {
         self.slot.set_obstacle(obstacle);
         self.scan.reset();
-        Step::Sleep(wait)
+        then
     }
 
     fn report(&self, batch: &Batch) {
@@ -204,7 +222,7 @@ impl Worker {
         self.scan.reset();
         let wait = ERROR_BACKOFF.delay(self.failures, 0.5);
         self.failures = self.failures.saturating_add(1);
-        Step::Sleep(Some(wait))
+        Step::BackOff(wait)
     }
 
     /// Writes trouble to the server log, unless it is the same as before.
