@@ -38,8 +38,8 @@ static DATABASES: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::n
 static WORKER_ENABLED: GucSetting<bool> = GucSetting::<bool>::new(true);
 /// `log` needs nothing else: sealing is the attestation.
 static SINK: GucSetting<SinkGuc> = GucSetting::<SinkGuc>::new(SinkGuc::Log);
-/// 10 s: commits wake the worker; the poll is for what no backend announces (COMMIT PREPARED in another database's
-/// session, a wake-up lost in a crash), and at 10 s it costs one index probe.
+/// 10 s: commits wake the worker; the poll is the safety net should a wake-up be lost, and it costs an idle server a few
+/// index probes.
 static POLL_INTERVAL: GucSetting<i32> = GucSetting::<i32>::new(10_000);
 /// 5000: the rate is flat between 1000 and 10,000 and a batch this size takes well under 100 ms, so that stopping a
 /// worker never waits longer.

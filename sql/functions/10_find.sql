@@ -111,11 +111,12 @@ BEGIN
                    AND NOT EXISTS (SELECT FROM trustlog.attestation a WHERE a.seq = l.seq)
                  ORDER BY l.idx LIMIT remaining FOR UPDATE OF o SKIP LOCKED) x;
         ELSE
-            -- With the outbox row: the sealer leaves alone what somebody is attesting.
+            -- With the outbox row, and that first: the sealer leaves alone what somebody is attesting, and what it is
+            -- sealing right now is skipped before its record is locked.
             SELECT array_agg(x.seq), array_agg(x.seq) INTO locked, keys FROM (
                 SELECT b.seq FROM trustlog.outbox b JOIN trustlog.operation o ON o.seq = b.seq + 0
                  WHERE b.seq > after AND NOT EXISTS (SELECT FROM trustlog.attestation a WHERE a.seq = b.seq)
-                 ORDER BY b.seq LIMIT remaining FOR UPDATE OF o, b SKIP LOCKED) x;
+                 ORDER BY b.seq LIMIT remaining FOR UPDATE OF b, o SKIP LOCKED) x;
         END IF;
         IF locked IS NULL THEN
             place := place + 1;

@@ -7,12 +7,17 @@ use trustlog_tests::records::{
     insert, leaves, save, sqlstate, value, wait_for_launcher, wait_for_leaves, wait_for_other_worker, wait_for_worker,
     wait_for_workers,
 };
-use trustlog_tests::{Cluster, Mode, wait};
+use trustlog_tests::{Builder, Cluster, Mode, wait};
 
 const SECOND: Duration = Duration::from_secs(1);
 
 /// Enough for a dev build to be busy with for several seconds.
 const BACKLOG: i32 = 40_000;
+
+/// The worker polls so rarely that a wake-up that is missing is noticed.
+fn builder() -> Builder {
+    Cluster::builder().setting("trustlog.poll_interval", "1h")
+}
 
 /// A database whose worker is in the middle of a backlog. Nobody else is connected to it.
 fn create_busy(cluster: &Cluster, name: &str) {
@@ -59,7 +64,7 @@ fn assert_busy(cluster: &Cluster, name: &str) {
 
 #[test]
 fn a_database_is_dropped_although_its_worker_is_connected() {
-    let cluster = Cluster::builder().start();
+    let cluster = builder().start();
     for round in 0..3 {
         create_idle(&cluster, "app");
         timed(&cluster, "idle", "DROP DATABASE app", 2 * SECOND);
@@ -76,7 +81,7 @@ fn a_database_is_dropped_although_its_worker_is_connected() {
 
 #[test]
 fn a_database_is_dropped_just_after_its_worker_was_asked_for() {
-    let cluster = Cluster::builder().start();
+    let cluster = builder().start();
     for _ in 0..5 {
         // The worker may not have started yet, be connecting, or be looking for the extension.
         let client = cluster.create_db("app");
@@ -91,7 +96,7 @@ fn a_database_is_dropped_just_after_its_worker_was_asked_for() {
 
 #[test]
 fn workers_delay_neither_the_drop_of_another_database_nor_that_of_the_extension_nor_a_stop() {
-    let cluster = Cluster::builder().start();
+    let cluster = builder().start();
     create_idle(&cluster, "idle");
     create_idle(&cluster, "victim");
     create_busy(&cluster, "busy");
@@ -129,7 +134,7 @@ fn workers_delay_neither_the_drop_of_another_database_nor_that_of_the_extension_
 
 #[test]
 fn a_drop_that_is_refused_leaves_the_worker_alone() {
-    let cluster = Cluster::builder().start();
+    let cluster = builder().start();
     create_idle(&cluster, "app");
     let worker = wait_for_worker(&cluster, "app");
     cluster.connect("postgres").batch_execute("CREATE ROLE stranger LOGIN CREATEDB").unwrap();
@@ -163,7 +168,7 @@ fn a_drop_that_is_refused_leaves_the_worker_alone() {
 
 #[test]
 fn a_drop_that_fails_brings_the_worker_back() {
-    let cluster = Cluster::builder().start();
+    let cluster = builder().start();
     let mut client = cluster.create_db("app");
     save(&mut client, "one");
     wait_for_leaves(&mut client, 1);
@@ -193,7 +198,7 @@ fn a_drop_that_fails_brings_the_worker_back() {
 
 #[test]
 fn a_database_is_renamed() {
-    let cluster = Cluster::builder().start();
+    let cluster = builder().start();
     create_idle(&cluster, "app");
     timed(&cluster, "idle", "ALTER DATABASE app RENAME TO renamed", 2 * SECOND);
     wait_for_workers(&cluster, &["renamed"]);
@@ -222,7 +227,7 @@ fn a_database_is_renamed() {
 
 #[test]
 fn two_databases_are_renamed_in_one_transaction() {
-    let cluster = Cluster::builder().start();
+    let cluster = builder().start();
     create_idle(&cluster, "a");
     create_idle(&cluster, "b");
     let mut postgres = cluster.connect("postgres");
@@ -244,7 +249,7 @@ fn two_databases_are_renamed_in_one_transaction() {
 
 #[test]
 fn a_rename_that_is_prepared_holds_up_no_other_database() {
-    let cluster = Cluster::builder().setting("max_prepared_transactions", 5).start();
+    let cluster = builder().setting("max_prepared_transactions", 5).start();
     create_idle(&cluster, "app");
     let mut postgres = cluster.connect("postgres");
     postgres.batch_execute("BEGIN; ALTER DATABASE app RENAME TO renamed; PREPARE TRANSACTION 'rename'").unwrap();
@@ -255,7 +260,7 @@ fn a_rename_that_is_prepared_holds_up_no_other_database() {
 
 #[test]
 fn a_database_moves_to_another_tablespace() {
-    let cluster = Cluster::builder().setting("allow_in_place_tablespaces", "on").start();
+    let cluster = builder().setting("allow_in_place_tablespaces", "on").start();
     let mut postgres = cluster.connect("postgres");
     postgres.batch_execute("CREATE TABLESPACE elsewhere LOCATION ''").unwrap();
     create_busy(&cluster, "app");
@@ -272,7 +277,7 @@ fn a_database_moves_to_another_tablespace() {
 
 #[test]
 fn a_database_without_connections_has_no_worker() {
-    let cluster = Cluster::builder().start();
+    let cluster = builder().start();
     create_idle(&cluster, "app");
     wait_for_workers(&cluster, &["app"]);
     let mut postgres = cluster.connect("postgres");
@@ -284,7 +289,7 @@ fn a_database_without_connections_has_no_worker() {
 
 #[test]
 fn a_copy_is_made_of_template1_when_that_is_no_template() {
-    let cluster = Cluster::builder().start();
+    let cluster = builder().start();
     let mut template1 = cluster.connect("template1");
     template1.batch_execute("ALTER DATABASE template1 IS_TEMPLATE false; CREATE EXTENSION trustlog").unwrap();
     save(&mut template1, "one");

@@ -9,11 +9,16 @@ use trustlog_tests::records::{
     contents, insert, leaves, save, sqlstate, state, tree_head, try_insert, try_save, value, wait_for_leaves,
     wait_for_workers,
 };
-use trustlog_tests::{Cluster, audit, wait};
+use trustlog_tests::{Builder, Cluster, audit, wait};
 
 /// Records of the furnished database that have a leaf, and that wait for one.
 const SEALED: i64 = 620;
 const WAITING: i64 = 50;
+
+/// The worker polls so rarely that a wake-up that is missing is noticed.
+fn builder() -> Builder {
+    Cluster::builder().setting("trustlog.poll_interval", "1h")
+}
 
 /// Fills a database with something of everything.
 fn furnish(cluster: &Cluster, name: &str) -> Client {
@@ -116,7 +121,7 @@ fn psql(cluster: &Cluster, database: &str, file: &Path, options: &[&str]) {
 
 #[test]
 fn a_dump_keeps_everything_and_the_log_goes_on_when_told_to() {
-    let cluster = Cluster::builder().setting("max_worker_processes", 20).start();
+    let cluster = builder().setting("max_worker_processes", 20).start();
     let mut source = furnish(&cluster, "source");
     let expected = contents(&mut source);
     let head = tree_head(&mut source);
@@ -177,7 +182,7 @@ fn a_dump_keeps_everything_and_the_log_goes_on_when_told_to() {
 
 #[test]
 fn a_dump_of_a_database_that_is_written_to() {
-    let cluster = Cluster::builder().start();
+    let cluster = builder().start();
     let mut source = cluster.create_db("source");
     // Slowly, so that there is always something that is not sealed.
     source.batch_execute("ALTER DATABASE source SET trustlog.seal_batch_size = 20").unwrap();
@@ -235,7 +240,7 @@ fn a_dump_of_a_database_that_is_written_to() {
 
 #[test]
 fn a_log_with_tiles_of_two_levels() {
-    let cluster = Cluster::builder().start();
+    let cluster = builder().start();
     let mut source = cluster.create_db("source");
     insert(&mut source, "op", 70_000);
     wait_for_leaves(&mut source, 70_000);
@@ -258,7 +263,7 @@ fn a_log_with_tiles_of_two_levels() {
 
 #[test]
 fn a_restore_in_parts_stays_frozen() {
-    let cluster = Cluster::builder().start();
+    let cluster = builder().start();
     let mut source = cluster.create_db("source");
     insert(&mut source, "op", 600);
     wait_for_leaves(&mut source, 600);
@@ -298,7 +303,7 @@ fn a_restore_in_parts_stays_frozen() {
 
 #[test]
 fn a_log_whose_records_are_all_erased_is_frozen_too() {
-    let cluster = Cluster::builder().start();
+    let cluster = builder().start();
     let mut source = cluster.create_db("source");
     source.batch_execute("SET trustlog.default_strategy = 'TRUSTLOG_ONLY'").unwrap();
     insert(&mut source, "gone", 300);
@@ -317,7 +322,7 @@ fn a_log_whose_records_are_all_erased_is_frozen_too() {
 
 #[test]
 fn a_new_database_and_an_empty_dump_are_not_frozen() {
-    let cluster = Cluster::builder().start();
+    let cluster = builder().start();
     let mut source = cluster.create_db("source");
     restore(&cluster, "source", "target", &["-Fc"], &Way::Restore(&[]));
     let mut client = cluster.connect("target");
@@ -331,7 +336,7 @@ fn a_new_database_and_an_empty_dump_are_not_frozen() {
 
 #[test]
 fn the_schema_alone_is_a_new_log() {
-    let cluster = Cluster::builder().start();
+    let cluster = builder().start();
     furnish(&cluster, "source");
     restore(&cluster, "source", "target", &["--schema-only"], &Way::Psql(&[]));
     let mut client = cluster.connect("target");
@@ -346,7 +351,7 @@ fn the_schema_alone_is_a_new_log() {
 
 #[test]
 fn the_sink_of_a_database_is_part_of_its_dump() {
-    let (here, there) = (Cluster::builder().start(), Cluster::builder().start());
+    let (here, there) = (builder().start(), builder().start());
     {
         let mut client = here.create_db("app");
         client.batch_execute("ALTER DATABASE app SET trustlog.sink = 'manual'").unwrap();

@@ -9,9 +9,14 @@ use trustlog_tests::records::{
     insert, leaves, save, sqlstate, state, tree_head, try_insert, try_save, value, wait_for_launcher, wait_for_leaves,
     wait_for_other_worker, wait_for_state, wait_for_worker, wait_for_workers, workers,
 };
-use trustlog_tests::{Cluster, Mode, wait};
+use trustlog_tests::{Builder, Cluster, Mode, wait};
 
 const SECOND: Duration = Duration::from_secs(1);
+
+/// The worker polls so rarely that a wake-up that is missing is noticed.
+fn builder() -> Builder {
+    Cluster::builder().setting("trustlog.poll_interval", "1h")
+}
 
 /// Runs a statement and says how long it took.
 fn timed(client: &mut Client, statement: &str) -> Duration {
@@ -29,7 +34,7 @@ fn terminate(cluster: &Cluster, pid: i32) {
 
 #[test]
 fn creating_the_extension_starts_a_worker_in_each_database() {
-    let cluster = Cluster::builder().start();
+    let cluster = builder().start();
     let mut clients: Vec<_> = ["a", "b", "c"].map(|name| cluster.create_db(name)).into();
     for client in &mut clients {
         save(client, "first");
@@ -48,7 +53,7 @@ fn creating_the_extension_starts_a_worker_in_each_database() {
 
 #[test]
 fn what_is_rolled_back_changes_nothing() {
-    let cluster = Cluster::builder().start();
+    let cluster = builder().start();
     let mut postgres = cluster.connect("postgres");
     postgres.batch_execute("CREATE DATABASE app").unwrap();
     let mut client = cluster.connect("app");
@@ -72,7 +77,7 @@ fn what_is_rolled_back_changes_nothing() {
 
 #[test]
 fn dropping_the_extension_ends_the_worker() {
-    let cluster = Cluster::builder().start();
+    let cluster = builder().start();
     let mut client = cluster.create_db("app");
     save(&mut client, "one");
     wait_for_leaves(&mut client, 1);
@@ -89,7 +94,7 @@ fn dropping_the_extension_ends_the_worker() {
 
 #[test]
 fn dropping_the_extension_while_a_backlog_is_sealed() {
-    let cluster = Cluster::builder().setting("trustlog.seal_batch_size", 500).start();
+    let cluster = builder().setting("trustlog.seal_batch_size", 500).start();
     let mut client = cluster.create_db("app");
     for round in 0..5 {
         insert(&mut client, "backlog", 10_000);
@@ -105,7 +110,7 @@ fn dropping_the_extension_while_a_backlog_is_sealed() {
 
 #[test]
 fn the_extension_is_dropped_and_created_again_under_load() {
-    let cluster = Cluster::builder().start();
+    let cluster = builder().start();
     let mut client = cluster.create_db("app");
     let worker = wait_for_worker(&cluster, "app");
 
@@ -163,7 +168,7 @@ fn the_extension_is_dropped_and_created_again_under_load() {
 
 #[test]
 fn a_terminated_worker_comes_back() {
-    let cluster = Cluster::builder().start();
+    let cluster = builder().start();
     let mut client = cluster.create_db("app");
     let mut worker = wait_for_worker(&cluster, "app");
     for round in 1..=2 {
@@ -177,7 +182,7 @@ fn a_terminated_worker_comes_back() {
 
 #[test]
 fn a_terminated_launcher_comes_back_and_every_database_still_has_one_worker() {
-    let cluster = Cluster::builder().start();
+    let cluster = builder().start();
     let mut clients: Vec<_> = ["a", "b", "c"].map(|name| cluster.create_db(name)).into();
     wait_for_workers(&cluster, &["a", "b", "c"]);
     for round in 1..=2 {
@@ -200,7 +205,7 @@ fn a_terminated_launcher_comes_back_and_every_database_still_has_one_worker() {
 
 #[test]
 fn a_worker_that_waits_for_a_lock_holds_up_no_other_database() {
-    let cluster = Cluster::builder().start();
+    let cluster = builder().start();
     let mut app = cluster.create_db("app");
     let worker = wait_for_worker(&cluster, "app");
     // As VACUUM FULL does, or DROP EXTENSION in an open transaction.
@@ -228,7 +233,7 @@ fn a_worker_that_waits_for_a_lock_holds_up_no_other_database() {
 
 #[test]
 fn after_a_restart_of_the_server_the_workers_are_found_again() {
-    let cluster = Cluster::builder().start();
+    let cluster = builder().start();
     for name in ["a", "b"] {
         let mut client = cluster.create_db(name);
         save(&mut client, "before");
@@ -250,7 +255,7 @@ fn after_a_restart_of_the_server_the_workers_are_found_again() {
 #[test]
 fn without_room_for_a_worker_it_says_so_once_and_waits() {
     // One process is our launcher's, one PostgreSQL's own launcher for logical replication.
-    let cluster = Cluster::builder().setting("max_worker_processes", 3).start();
+    let cluster = builder().setting("max_worker_processes", 3).start();
     let mut a = cluster.create_db("a");
     save(&mut a, "one");
     wait_for_leaves(&mut a, 1);
@@ -285,7 +290,7 @@ fn without_room_for_a_worker_it_says_so_once_and_waits() {
 
 #[test]
 fn a_reload_changes_batch_size_poll_interval_and_whether_the_worker_works() {
-    let cluster = Cluster::builder().setting("trustlog.poll_interval", "1h").start();
+    let cluster = builder().setting("trustlog.poll_interval", "1h").start();
     let mut client = cluster.create_db("app");
     let worker = wait_for_worker(&cluster, "app");
     let batches = "SELECT batches FROM trustlog.stat_worker WHERE datname = 'app'";
@@ -325,7 +330,7 @@ fn a_reload_changes_batch_size_poll_interval_and_whether_the_worker_works() {
 
 #[test]
 fn the_running_worker_follows_its_databases_settings() {
-    let cluster = Cluster::builder().start();
+    let cluster = builder().start();
     let mut client = cluster.create_db("app");
     let mut worker = wait_for_worker(&cluster, "app");
     let statuses = "SELECT string_agg(trustlog_status, ',' ORDER BY seq) FROM trustlog.operation_status";
@@ -378,7 +383,7 @@ fn with_new_worker(client: &mut Client, statement: &str, number: usize) {
 
 #[test]
 fn settings_of_database_and_role_do_not_stop_the_worker() {
-    let cluster = Cluster::builder().start();
+    let cluster = builder().start();
     let mut client = cluster.create_db("app");
     client
         .batch_execute(
@@ -435,7 +440,7 @@ fn settings_of_database_and_role_do_not_stop_the_worker() {
 
 #[test]
 fn the_worker_waits_for_a_lock_and_then_sees_what_was_committed() {
-    let cluster = Cluster::builder().start();
+    let cluster = builder().start();
     let mut client = cluster.create_db("app");
     let before = wait_for_worker(&cluster, "app");
     client
@@ -462,7 +467,7 @@ fn the_worker_waits_for_a_lock_and_then_sees_what_was_committed() {
 
 #[test]
 fn the_worker_runs_no_triggers_of_others() {
-    let cluster = Cluster::builder().start();
+    let cluster = builder().start();
     let mut client = cluster.create_db("app");
     client
         .batch_execute(
@@ -507,7 +512,7 @@ fn the_worker_runs_no_triggers_of_others() {
 
 #[test]
 fn pausing_survives_a_restart() {
-    let cluster = Cluster::builder().start();
+    let cluster = builder().start();
     let mut client = cluster.create_db("app");
     save(&mut client, "before");
     wait_for_leaves(&mut client, 1);
@@ -541,7 +546,7 @@ fn pausing_survives_a_restart() {
 
 #[test]
 fn only_listed_databases_get_a_worker() {
-    let cluster = Cluster::builder().setting("trustlog.databases", "a, launcher_looked ,c").start();
+    let cluster = builder().setting("trustlog.databases", "a, launcher_looked ,c").start();
     let mut b = {
         let _a = cluster.create_db("a");
         let b = cluster.create_db("b");
@@ -616,7 +621,7 @@ const NOT_PRELOADED: (&str, &str, &str) = (
 
 #[test]
 fn without_preloading_all_but_the_worker_works() {
-    let cluster = Cluster::builder().preload("").start();
+    let cluster = builder().preload("").start();
     let mut postgres = cluster.connect("postgres");
     postgres.batch_execute("CREATE DATABASE app; ").unwrap();
     postgres.batch_execute("CREATE DATABASE session").unwrap();
@@ -654,7 +659,7 @@ fn without_preloading_all_but_the_worker_works() {
 
 #[test]
 fn a_template_never_has_a_worker_and_its_copies_have() {
-    let cluster = Cluster::builder().start();
+    let cluster = builder().start();
     let mut postgres = cluster.connect("postgres");
     {
         let mut template1 = cluster.connect("template1");
@@ -689,7 +694,7 @@ fn wait_for_template_copies(cluster: &Cluster, postgres: &mut Client) {
 
 #[test]
 fn a_copy_of_a_database_gets_a_worker_by_itself() {
-    let cluster = Cluster::builder().start();
+    let cluster = builder().start();
     let mut postgres = cluster.connect("postgres");
     let mut app = cluster.create_db("app");
     insert(&mut app, "op", 20_000);

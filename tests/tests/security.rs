@@ -2,10 +2,15 @@
 //! what is append-only.
 
 use postgres::Client;
-use trustlog_tests::Cluster;
+use trustlog_tests::{Builder, Cluster};
 use trustlog_tests::records::{
     contents, insert, leaves, save, sqlstate, try_insert, try_save, value, wait_for_leaves, wait_for_state,
 };
+
+/// The worker polls so rarely that a wake-up that is missing is noticed.
+fn builder() -> Builder {
+    Cluster::builder().setting("trustlog.poll_interval", "1h")
+}
 
 fn strings(client: &mut Client, query: &str) -> Vec<String> {
     client.query(query, &[]).unwrap_or_else(|e| panic!("{e:?}")).iter().map(|row| row.get(0)).collect()
@@ -44,7 +49,7 @@ fn privileges(client: &mut Client, role: &str) -> Vec<String> {
 
 /// A database with records, and one role for each part.
 fn with_roles() -> (Cluster, Client) {
-    let cluster = Cluster::builder().start();
+    let cluster = builder().start();
     let mut client = cluster.create_db("app");
     client.batch_execute("CREATE ROLE nobody LOGIN").unwrap();
     for part in ["writer", "reader", "operator", "auditor"] {

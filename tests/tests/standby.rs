@@ -4,7 +4,7 @@ use postgres::Client;
 use trustlog_tests::records::{
     insert, leaves, save, sqlstate, state, tree_head, value, wait_for_leaves, wait_for_state, wait_for_workers, workers,
 };
-use trustlog_tests::{Cluster, Mode, audit, wait};
+use trustlog_tests::{Builder, Cluster, Mode, audit, wait};
 
 const REASON: &str = "SELECT reason FROM trustlog.stat";
 
@@ -66,6 +66,11 @@ const WRITES: [&str; 25] = [
     "SELECT trustlog.grant_access('postgres', 'writer')",
 ];
 
+/// The worker polls so rarely that a wake-up that is missing is noticed.
+fn builder() -> Builder {
+    Cluster::builder().setting("trustlog.poll_interval", "1h")
+}
+
 fn assert_reads(client: &mut Client) {
     for (query, expected) in READS {
         assert_eq!(value::<String>(client, query), expected, "{query}");
@@ -74,7 +79,7 @@ fn assert_reads(client: &mut Client) {
 
 #[test]
 fn a_standby_reads_and_its_promotion_starts_the_worker() {
-    let primary = Cluster::builder().start();
+    let primary = builder().start();
     let mut client = primary.create_db("app");
     insert(&mut client, "op", 300);
     wait_for_leaves(&mut client, 300);
@@ -133,7 +138,7 @@ fn a_standby_reads_and_its_promotion_starts_the_worker() {
 
 #[test]
 fn the_worker_of_a_primary_with_a_standby_keeps_it_up_to_date() {
-    let primary = Cluster::builder().start();
+    let primary = builder().start();
     let mut client = primary.create_db("app");
     let standby = primary.base_backup();
     for (round, expected) in [(1, 500), (2, 1000), (3, 1500)] {

@@ -9,9 +9,10 @@
 //!   been taken;
 //! - **from the floor**, the highest `seq` sealed more than a second ago, or up to a second older: finds at once what
 //!   was committed slightly out of order, and walks few dead entries;
-//! - **from the start**: at least once a second while there is work, and before every real sleep.
+//! - **from the start**: at least once a second while there is work, more often when that is cheap and there is no
+//!   backlog, and before every real sleep.
 //!
-//! So every record is found whatever the floor is, and a late one is found within about a second.
+//! So every record is found whatever the floor is, and a late one is found within about a second, usually much sooner.
 //!
 //! The clock is the caller's: every call is told the time.
 
@@ -116,9 +117,14 @@ impl Scan {
     pub fn next(&mut self, now: Instant) -> Next {
         match self.phase {
             Phase::Unknown => self.scan(ScanFrom::Start),
-            Phase::Full(_) | Phase::Partial if self.late_rows_may_wait(now) => self.scan(ScanFrom::Start),
+            Phase::Full(_) if self.late_rows_may_wait(now) => self.scan(ScanFrom::Start),
             Phase::Full(last) => self.scan(ScanFrom::Floor(last)),
-            Phase::Partial => self.scan_from_floor(now),
+            // Without a backlog there is time to look at the start as often as that is cheap, so that late records do not
+            // wait longer than others.
+            Phase::Partial => match self.rest_before_start(now) {
+                Some(_not_yet) => self.scan_from_floor(now),
+                None => self.scan(ScanFrom::Start),
+            },
             Phase::Drained => match self.rest_before_start(now) {
                 Some(rest) => self.sleep(Phase::Napping, Some(rest)),
                 None => self.scan(ScanFrom::Start),
