@@ -629,7 +629,7 @@ fn without_preloading_all_but_the_worker_works() {
 
     let (mut client, notices) = collect_notices(&cluster, "app");
     client.batch_execute("CREATE EXTENSION trustlog").unwrap();
-    assert_eq!(*notices.lock().unwrap(), [expected.clone()]);
+    assert_eq!(*notices.lock().unwrap(), std::slice::from_ref(&expected));
     works_without_workers(&mut client);
     drop(client);
 

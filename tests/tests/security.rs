@@ -2,10 +2,10 @@
 //! what is append-only.
 
 use postgres::Client;
-use trustlog_tests::{Builder, Cluster};
 use trustlog_tests::records::{
     contents, insert, leaves, save, sqlstate, try_insert, try_save, value, wait_for_leaves, wait_for_state,
 };
+use trustlog_tests::{Builder, Cluster};
 
 /// The worker polls so rarely that a wake-up that is missing is noticed.
 fn builder() -> Builder {
