@@ -54,7 +54,7 @@ static RETRY_MAX_DELAY: GucSetting<i32> = GucSetting::<i32>::new(3_600_000);
 /// A tenth: enough to spread a herd, small enough to keep the schedule readable.
 static RETRY_JITTER: GucSetting<f64> = GucSetting::<f64>::new(0.1);
 
-/// Defines all settings. `preloading` is false in a session that loads the library by itself.
+/// Defines all settings.
 pub fn define() {
     GucRegistry::define_string_guc(
         c"trustlog.databases",

@@ -56,6 +56,12 @@ pub enum Error {
         /// What to do.
         hint: String,
     },
+    /// 40001: the transaction's snapshot is older than what it would change.
+    #[error("could not serialize access: operation \"{op_id}\" was changed by another session")]
+    Serialization {
+        /// The operation.
+        op_id: String,
+    },
     /// XX000: a bug here, or a damaged database.
     #[error("trustlog: {message}")]
     Internal {
@@ -98,6 +104,7 @@ impl Error {
             Self::UnknownOperation { .. } => PgSqlErrorCode::ERRCODE_NO_DATA_FOUND,
             Self::Clash { .. } => PgSqlErrorCode::ERRCODE_UNIQUE_VIOLATION,
             Self::State { .. } => PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+            Self::Serialization { .. } => PgSqlErrorCode::ERRCODE_T_R_SERIALIZATION_FAILURE,
             Self::Internal { .. } => PgSqlErrorCode::ERRCODE_INTERNAL_ERROR,
         }
     }
@@ -109,6 +116,7 @@ impl Error {
                 Some("Only operations that were saved and committed are known; check the op_id.".to_owned())
             }
             Self::Invalid { hint, .. } | Self::Clash { hint, .. } | Self::State { hint, .. } => Some(hint.clone()),
+            Self::Serialization { .. } => Some("Repeat the transaction.".to_owned()),
             Self::Internal { .. } => None,
         }
     }

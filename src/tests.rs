@@ -54,7 +54,7 @@ mod tests {
     #[pg_test]
     fn reading_draws_no_transaction_id() {
         static XID: Statement = Statement::new("SELECT pg_catalog.pg_current_xact_id_if_assigned() IS NULL");
-        state::gate().unwrap();
+        state::gate(See::Latest).unwrap();
         tile::root(0).unwrap();
         assert!(XID.one(See::Latest, &[], |row| row.need::<bool>(1)).unwrap());
     }
@@ -80,8 +80,8 @@ mod tests {
         assert_eq!(state::size().unwrap(), 700);
         let hashes = leaf::hashes(0, 700).unwrap();
         assert_eq!(tile::root(700).unwrap(), merkle::root(&hashes));
-        assert_eq!(tile::misfit(700).unwrap(), None);
-        assert!(tile::misfit(1000).unwrap().is_some());
+        assert_eq!(tile::misfit(See::Latest, 700).unwrap(), None);
+        assert!(tile::misfit(See::Latest, 1000).unwrap().is_some());
     }
 
     #[pg_test]
@@ -99,12 +99,16 @@ mod tests {
         static AGAIN: Statement = Statement::new(
             "INSERT INTO trustlog.outbox (seq, restored) SELECT l.seq, false FROM trustlog.leaf l WHERE l.idx = 0",
         );
+        static TWICE: Statement = Statement::new(
+            "INSERT INTO trustlog.outbox (seq, restored) SELECT max(o.seq), false FROM trustlog.outbox o",
+        );
         save(1, 1);
         seal::seal_batch(ScanFrom::Start, 10, false).unwrap();
         AGAIN.run(&[]).unwrap();
         save(2, 3);
+        TWICE.run(&[]).unwrap();
         let Sealing::Done(batch) = seal::seal_batch(ScanFrom::Start, 10, true).unwrap() else { panic!("not sealed") };
-        assert_eq!((batch.taken, batch.sealed, batch.set_aside.len()), (3, 2, 1));
+        assert_eq!((batch.taken, batch.sealed, batch.set_aside.len()), (4, 2, 1));
     }
 
     #[pg_test]

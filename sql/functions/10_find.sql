@@ -98,6 +98,8 @@ BEGIN
         RAISE EXCEPTION 'cannot lock unattested operations in a transaction that sees one snapshot throughout'
             USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Use READ COMMITTED.';
     END IF;
+    -- The sealer skips what is locked here, and must look again when the locks go.
+    PERFORM trustlog.wake_worker_at_end();
     WHILE remaining > 0 AND place <= 3 LOOP
         IF place = 1 THEN
             SELECT array_agg(x.seq), array_agg(x.seq) INTO locked, keys FROM (
@@ -130,8 +132,6 @@ BEGIN
         GET DIAGNOSTICS found_rows = ROW_COUNT;
         remaining := remaining - found_rows;
     END LOOP;
-    -- The sealer skips what is locked here, and must look again when the locks go.
-    PERFORM trustlog.wake_worker_at_end();
 END $$;
 
 CREATE FUNCTION trustlog.read_log(from_index bigint, max_rows int)
@@ -175,6 +175,8 @@ BEGIN
     RETURN QUERY
     SELECT r.* FROM trustlog.retry r
      WHERE r.retry_status <> 'DEAD_LETTER' AND r.next_retry_at <= clock_timestamp()
+       AND NOT EXISTS (SELECT FROM trustlog.operation_status s
+                        WHERE s.op_id = r.op_id AND s.trustlog_status = 'TRUSTLOGGED')
      ORDER BY r.next_retry_at, r.op_id LIMIT max_rows;
 END $$;
 
@@ -187,5 +189,7 @@ BEGIN
     RETURN QUERY
     SELECT r.* FROM trustlog.retry r
      WHERE r.retry_status <> 'DEAD_LETTER' AND r.next_retry_at <= clock_timestamp()
+       AND NOT EXISTS (SELECT FROM trustlog.operation_status s
+                        WHERE s.op_id = r.op_id AND s.trustlog_status = 'TRUSTLOGGED')
      ORDER BY r.next_retry_at, r.op_id LIMIT max_rows FOR UPDATE SKIP LOCKED;
 END $$;

@@ -92,6 +92,11 @@ ALTER FUNCTION trustlog.seal() SET enable_bitmapscan = off;
 ALTER FUNCTION trustlog.seal() SET enable_sort = off;
 ALTER FUNCTION trustlog.seal() SET enable_hashjoin = off;
 ALTER FUNCTION trustlog.seal() SET enable_mergejoin = off;
+ALTER FUNCTION trustlog.seal() SET enable_indexscan = on;
+ALTER FUNCTION trustlog.seal() SET enable_indexonlyscan = on;
+ALTER FUNCTION trustlog.seal() SET enable_tidscan = on;
+ALTER FUNCTION trustlog.seal() SET enable_nestloop = on;
+ALTER FUNCTION trustlog.seal() SET plan_cache_mode = auto;
 ALTER FUNCTION trustlog.seal() SET jit = off;
 
 -- Nothing is for everybody. What a role needs it gets by trustlog.grant_access().

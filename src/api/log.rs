@@ -6,30 +6,21 @@ use trustlog_core::scan::ScanFrom;
 
 use super::arguments::{given, one_of};
 use crate::config;
-use crate::error::{Error, SqlResult};
+use crate::error::{Error, Result, SqlResult};
 use crate::log::freeze;
 use crate::log::seal::{self, Sealing};
 use crate::pg::lock::{self, Extension};
-use crate::pg::{catalog, xact};
+use crate::pg::{catalog, memory, xact};
 use crate::store::{state, tile};
 
 #[pg_extern(schema = "trustlog", name = "seal", security_definer)]
 #[search_path(pg_catalog, pg_temp)]
 fn seal_visible() -> SqlResult<i64> {
-    if catalog::sees_one_snapshot() {
-        return Err(Error::state(
-            "cannot seal in a transaction that sees one snapshot throughout",
-            "Call seal() under READ COMMITTED.",
-        )
-        .into());
-    }
-    if !matches!(lock::try_extension(), Extension::Held(_)) {
-        return Err(Error::state("the extension is being dropped or altered", "Try again when that has ended.").into());
-    }
+    ready("seal")?;
     let limit = config::seal_batch_size();
     let (mut sealed, mut from) = (0, ScanFrom::Start);
     loop {
-        let batch = match seal::seal_batch(from, limit, true)? {
+        let batch = match memory::scratch(|| seal::seal_batch(from, limit, true))? {
             Sealing::Done(batch) => batch,
             Sealing::Busy => return Err(seal::busy().into()),
             Sealing::Paused => {
@@ -54,7 +45,7 @@ fn seal_visible() -> SqlResult<i64> {
 
 #[pg_extern(schema = "trustlog", stable, security_definer)]
 #[search_path(pg_catalog, pg_temp)]
-fn tree_head() -> Result<TableIterator<'static, (name!(size, i64), name!(root, Vec<u8>))>, ErrorReport> {
+fn tree_head() -> std::result::Result<TableIterator<'static, (name!(size, i64), name!(root, Vec<u8>))>, ErrorReport> {
     let size = state::size()?;
     Ok(TableIterator::once((size, tile::root(size)?.to_vec())))
 }
@@ -81,7 +72,22 @@ fn resume() -> SqlResult<()> {
 #[pg_extern(schema = "trustlog", security_definer)]
 #[search_path(pg_catalog, pg_temp)]
 fn continue_log(old_copy_is_gone: default!(Option<bool>, "false")) -> SqlResult<i64> {
+    ready("continue the log")?;
     Ok(freeze::continue_log(given("old_copy_is_gone", old_copy_is_gone)?)?)
+}
+
+/// What whoever changes the log needs: to see what is committed, and the extension to stay.
+fn ready(to_do: &str) -> Result<()> {
+    if catalog::sees_one_snapshot() {
+        return Err(Error::state(
+            format!("cannot {to_do} in a transaction that sees one snapshot throughout"),
+            "Use READ COMMITTED.",
+        ));
+    }
+    match lock::try_extension() {
+        Extension::Held(_) => Ok(()),
+        _ => Err(Error::state("the extension is being dropped or altered", "Try again when that has ended.")),
+    }
 }
 
 /// For the functions that are written in SQL and lock what the sealer then skips.

@@ -67,8 +67,8 @@ fn requeue_dead_letters(op_ids: default!(Option<Vec<Option<String>>>, "NULL")) -
 #[search_path(pg_catalog, pg_temp)]
 fn discard_dead_letter(op_id: Option<&str>, reason: Option<&str>) -> SqlResult<()> {
     let (op_id, reason) = (given("op_id", op_id)?, given("reason", reason)?);
-    let standing = status::find(op_id)?;
-    if !standing.dead {
+    let standing = status::find_to_change(op_id)?;
+    if !retry::remove_dead(op_id)? {
         return Err(not_dead(op_id).into());
     }
     if unattested::set_discarded(standing.seq, true)? == 0 {
@@ -78,8 +78,7 @@ fn discard_dead_letter(op_id: Option<&str>, reason: Option<&str>) -> SqlResult<(
         )
         .into());
     }
-    retry::remove(op_id)?;
-    log!("trustlog: dead letter \"{op_id}\" was discarded: {reason}");
+    log!("trustlog: dead letter {op_id:?} was discarded: {reason:?}");
     Ok(())
 }
 
@@ -105,9 +104,9 @@ fn not_dead(op_id: &str) -> Error {
 /// A record that is to be attested and is not. The sealer leaves it alone until this transaction ends, and no earlier
 /// discarding counts any more.
 fn unattested_standing(op_id: &str) -> Result<Standing> {
-    outbox::lock(status::find(op_id)?.seq)?;
+    outbox::lock(status::find_to_change(op_id)?.seq)?;
     xact::wake_at_end();
-    let standing = status::find(op_id)?;
+    let standing = status::find_to_change(op_id)?;
     if standing.strategy == Some(Strategy::DbOnly) {
         return Err(db_only(op_id));
     }

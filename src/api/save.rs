@@ -99,10 +99,16 @@ fn save_batch(
 fn save_all(operations: Vec<(NewOperation, Status)>) -> Result<Rows> {
     let (operations, statuses): (Vec<NewOperation>, Vec<Status>) = operations.into_iter().unzip();
     let outcomes = save::save_all(&operations)?;
-    for (operation, status) in operations.iter().zip(statuses) {
-        if status == Status::Trustlogged {
-            status::set(&operation.op_id, status)?;
-        }
+    let mut to_attest: Vec<&str> = operations
+        .iter()
+        .zip(statuses)
+        .filter(|(_, status)| *status == Status::Trustlogged)
+        .map(|(operation, _)| operation.op_id.as_str())
+        .collect();
+    // As the inserts: in the same order in every batch, so that two of them cannot deadlock.
+    to_attest.sort_unstable();
+    for op_id in to_attest {
+        status::set(op_id, Status::Trustlogged)?;
     }
     let row = |o: Outcome| (o.seq, o.leaf_hash.map(|hash| hash.to_vec()), o.created);
     Ok(TableIterator::new(outcomes.into_iter().map(row)))

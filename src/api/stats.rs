@@ -7,6 +7,7 @@ use pgrx::prelude::*;
 
 use crate::error::SqlResult;
 use crate::log::freeze;
+use crate::pg::spi::See;
 use crate::pg::{catalog, shared};
 use crate::store::state;
 
@@ -59,7 +60,7 @@ pub fn stat_get_workers() -> TableIterator<
 #[pg_extern(schema = "trustlog", stable, security_definer)]
 #[search_path(pg_catalog, pg_temp)]
 fn stat_get_freeze() -> SqlResult<Option<String>> {
-    let frozen = freeze::check(&state::gate()?)?;
+    let frozen = freeze::check(See::Caller, &state::gate(See::Caller)?)?;
     Ok(frozen.map(|frozen| format!("{}. {}", frozen.why, frozen.remedy)))
 }
 

@@ -9,7 +9,7 @@ use super::arguments::{given, one_of};
 use crate::error::{Error, Result, SqlResult};
 use crate::pg::{catalog, shared, xact};
 use crate::store::status::{self, Standing};
-use crate::store::{erased, outbox, retry, state, unattested};
+use crate::store::{erased, operation, outbox, retry, state, unattested};
 
 #[pg_extern(schema = "trustlog", security_definer)]
 #[search_path(pg_catalog, pg_temp)]
@@ -24,7 +24,7 @@ fn update_status_cas(op_id: Option<&str>, expected: Option<&str>, new: Option<&s
     let op_id = given("op_id", op_id)?;
     let (expected, new) = (parse_status("expected", expected)?, parse_status("new", new)?);
     if expected == new {
-        return Ok(changeable(op_id)?.is_attested() == (new == Status::Trustlogged));
+        return Ok(changeable(status::find(op_id)?, op_id)?.is_attested() == (new == Status::Trustlogged));
     }
     Ok(set(op_id, new)?)
 }
@@ -51,11 +51,15 @@ pub(super) fn parse_status(name: &str, value: Option<&str>) -> Result<Status> {
 
 /// Sets the status by hand; whether that changed anything.
 pub(super) fn set(op_id: &str, to: Status) -> Result<bool> {
-    let seq = changeable(op_id)?.seq;
+    let standing = changeable(status::find_to_change(op_id)?, op_id)?;
     // The sealer leaves the record alone until this transaction ends; should that be a rollback, it must look again.
-    outbox::lock(seq)?;
+    outbox::lock(standing.seq)?;
     xact::wake_at_end();
-    let standing = changeable(op_id)?;
+    if standing.strategy == Some(Strategy::TrustlogOnly) {
+        // It may have to be erased: whoever holds it locked to attest it comes first.
+        operation::lock(standing.seq)?;
+    }
+    let standing = changeable(status::find_to_change(op_id)?, op_id)?;
     match to {
         Status::Trustlogged => attest(op_id, &standing),
         Status::NotTrustlogged => withdraw(op_id, &standing),
@@ -96,9 +100,8 @@ fn withdraw(op_id: &str, standing: &Standing) -> Result<bool> {
     Ok(true)
 }
 
-/// Where a record stands whose status can change at all.
-fn changeable(op_id: &str) -> Result<Standing> {
-    let standing = status::find(op_id)?;
+/// A record whose status can change at all.
+fn changeable(standing: Standing, op_id: &str) -> Result<Standing> {
     if standing.strategy == Some(Strategy::DbOnly) {
         return Err(db_only(op_id));
     }
@@ -136,7 +139,7 @@ fn wait(op_id: &str, deadline: Option<Instant>) -> Result<bool> {
 }
 
 fn is_attested(op_id: &str) -> Result<bool> {
-    let standing = changeable(op_id)?;
+    let standing = changeable(status::find(op_id)?, op_id)?;
     if standing.is_attested() {
         return Ok(true);
     }

@@ -1,6 +1,7 @@
 //! When the log must not grow: it came out of a dump, and nobody has said yet how it goes on.
 
 use crate::error::{Error, Result};
+use crate::pg::spi::See;
 use crate::pg::{lock, xact};
 use crate::store::{outbox, state, tile};
 
@@ -16,13 +17,14 @@ pub struct Frozen {
     pub remedy: &'static str,
 }
 
-/// Whether the log is frozen.
-pub fn check(gate: &state::Gate) -> Result<Option<Frozen>> {
+/// Whether the log is frozen. `see` is what the gate was read with: whoever is not the sealer needs one snapshot for all,
+/// or a batch sealed in between looks like a misfit.
+pub fn check(see: See, gate: &state::Gate) -> Result<Option<Frozen>> {
     if is_restored(gate) {
         let why = "restored from a dump, or copied from another database".to_owned();
         return Ok(Some(Frozen { why, remedy: CONTINUE }));
     }
-    let misfit = tile::misfit(gate.size)?;
+    let misfit = tile::misfit(see, gate.size)?;
     Ok(misfit.map(|misfit| Frozen { why: format!("log and tiles do not fit: {misfit}"), remedy: REPAIR }))
 }
 
@@ -37,8 +39,8 @@ pub fn continue_log(old_copy_is_gone: bool) -> Result<i64> {
     if !lock::try_sealer() {
         return Err(super::seal::busy());
     }
-    let gate = state::gate()?;
-    if let Some(misfit) = tile::misfit(gate.size)? {
+    let gate = state::gate(See::Latest)?;
+    if let Some(misfit) = tile::misfit(See::Latest, gate.size)? {
         return Err(Error::state(format!("the log cannot be continued: {misfit}"), REPAIR));
     }
     if !is_restored(&gate) {

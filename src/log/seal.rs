@@ -7,6 +7,7 @@ use super::freeze::{self, Frozen};
 use crate::config;
 use crate::error::{Error, Result};
 use crate::pg::lock;
+use crate::pg::spi::See;
 use crate::store::operation::{self, Leafed};
 use crate::store::{erased, leaf, outbox, retry, state, tile, unattested};
 
@@ -42,22 +43,25 @@ pub fn seal_batch(from: ScanFrom, limit: i64, careful: bool) -> Result<Sealing> 
     if !lock::try_sealer() {
         return Ok(Sealing::Busy);
     }
-    let gate = state::gate()?;
+    let gate = state::gate(See::Latest)?;
     if gate.paused {
         return Ok(Sealing::Paused);
     }
-    if let Some(frozen) = freeze::check(&gate)? {
+    if let Some(frozen) = freeze::check(See::Latest, &gate)? {
         return Ok(Sealing::Frozen(frozen));
     }
     let after = match from {
         ScanFrom::Start => i64::MIN,
         ScanFrom::Floor(seq) => seq,
     };
-    let taken = outbox::take(after, limit)?;
+    let sink = config::sink();
+    if sink != gate.sink && !state::try_lock()? {
+        return Ok(Sealing::Busy);
+    }
+    let (rows, taken) = outbox::take(after, limit)?;
     if taken.is_empty() {
         return Ok(Sealing::Done(Batch { taken: 0, sealed: 0, highest: None, set_aside: Vec::new() }));
     }
-    let sink = config::sink();
     if sink != gate.sink {
         state::switch_sink(gate.sink, sink, gate.size)?;
     }
@@ -73,7 +77,7 @@ pub fn seal_batch(from: ScanFrom, limit: i64, careful: bool) -> Result<Sealing> 
     }
     let set_aside = set_aside(&taken, &records)?;
     let sealed = append(&gate, sink, &records)?;
-    Ok(Sealing::Done(Batch { taken: taken.len(), sealed, highest: taken.last().copied(), set_aside }))
+    Ok(Sealing::Done(Batch { taken: rows, sealed, highest: taken.last().copied(), set_aside }))
 }
 
 /// The error for a caller that wants to seal and cannot.

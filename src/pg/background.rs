@@ -74,11 +74,12 @@ fn ticket(number: usize) -> Option<pg_sys::Datum> {
     Some(pg_sys::Datum::from(generation << 32 | u64::try_from(number).ok()?))
 }
 
-/// The slot of a ticket, unless it was freed since.
-fn slot_of_ticket(ticket: pg_sys::Datum) -> Option<&'static shared::Slot> {
+/// The slot of a ticket and its database, unless it was freed since.
+fn slot_of_ticket(ticket: pg_sys::Datum) -> Option<(&'static shared::Slot, pg_sys::Oid)> {
     let slot = shared::slot(ticket.value() & 0xffff_ffff)?;
+    let database = slot.database();
     let current = ticket.value() >> 32 == usize::try_from(slot.generation()).ok()?;
-    (current && slot.database() != pg_sys::Oid::INVALID).then_some(slot)
+    (current && database != pg_sys::Oid::INVALID).then_some((slot, database))
 }
 
 fn describe(name: &CStr, function: &CStr) -> pg_sys::BackgroundWorker {
@@ -126,7 +127,7 @@ unsafe extern "C-unwind" fn launcher_exit(_code: c_int, _arg: pg_sys::Datum) {
 #[pg_guard]
 #[unsafe(no_mangle)]
 pub extern "C-unwind" fn trustlog_worker_main(arg: pg_sys::Datum) {
-    let Some(slot) = slot_of_ticket(arg) else { return };
+    let Some((slot, database)) = slot_of_ticket(arg) else { return };
     // SAFETY: the first thing this process does.
     unsafe { handle_signals() };
     if slot.told_to_stop() {
@@ -135,8 +136,11 @@ pub extern "C-unwind" fn trustlog_worker_main(arg: pg_sys::Datum) {
     }
     // SAFETY: connects as the bootstrap superuser to the database the launcher named; ends the process if that is gone.
     unsafe {
-        pg_sys::BackgroundWorkerInitializeConnectionByOid(slot.database(), pg_sys::Oid::INVALID, 0);
-        slot.attach(pg_sys::MyProcPid, session::now());
+        pg_sys::BackgroundWorkerInitializeConnectionByOid(database, pg_sys::Oid::INVALID, 0);
+        // Connecting may take long. Should a new launcher have given the slot away meanwhile, it is not ours any more.
+        if slot_of_ticket(arg).is_none() || !slot.attach(pg_sys::MyProcPid, session::now()) {
+            exit(0);
+        }
         pg_sys::pgstat_report_appname(WORKER.as_ptr());
     }
     session::override_settings();
@@ -230,8 +234,12 @@ pub fn nap(timeout: Duration) {
     pgrx::check_for_interrupts!();
 }
 
-/// Asks a process to end, also while it waits for a lock.
+/// Asks a process to end, also while it waits for a lock. Does nothing for 0, the pid of a worker that has not connected
+/// yet: to the system it would mean this process's whole group.
 pub fn terminate(pid: i32) {
+    if pid <= 0 {
+        return;
+    }
     // SAFETY: a plain system call; the pid is that of a process of this server.
     unsafe { libc::kill(pid, libc::SIGTERM) };
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use pgrx::{PgList, pg_guard, pg_sys};
 
-use super::{background, shared, xact};
+use super::{background, catalog, shared, xact};
 
 static mut EARLIER: pg_sys::ProcessUtility_hook_type = None;
 
@@ -60,10 +60,17 @@ unsafe extern "C-unwind" fn process_utility(
     match after {
         After::Nothing => {}
         After::Rescan => xact::rescan_at_commit(),
-        After::Settings => xact::settings_changed_at_commit(),
+        After::Settings(database) => xact::settings_changed_at_commit(database),
         After::Wake => xact::wake_at_commit(),
         // The prepared transaction has ended by now, whatever becomes of this one.
-        After::WakeNow => shared::wake_worker(super::catalog::my_database()),
+        After::WakeNow => {
+            let database = catalog::my_database();
+            shared::wake_worker(database);
+            // It may have been a CREATE EXTENSION.
+            if shared::slot_of(database).is_none() && catalog::extension().is_some() {
+                xact::ask_launcher_at_commit();
+            }
+        }
     }
 }
 
@@ -72,8 +79,8 @@ enum After {
     Nothing,
     /// There may be a new database.
     Rescan,
-    /// Somebody's settings may have changed.
-    Settings,
+    /// The settings of a database, or with `INVALID` of any, may have changed.
+    Settings(pg_sys::Oid),
     /// The extension may be gone.
     Wake,
     /// Records may have been committed, or locks released that the sealer skips.
@@ -111,8 +118,19 @@ unsafe fn before_command(node: *mut pg_sys::Node) -> After {
                 // It may have become, or stopped being, a template.
                 After::Rescan
             }
-            NodeTag::T_AlterDatabaseSetStmt | NodeTag::T_AlterRoleSetStmt => After::Settings,
-            NodeTag::T_DropStmt | NodeTag::T_DropOwnedStmt => After::Wake,
+            NodeTag::T_AlterDatabaseSetStmt => {
+                let name = (*node.cast::<pg_sys::AlterDatabaseSetStmt>()).dbname;
+                After::Settings(pg_sys::get_database_oid(name, true))
+            }
+            NodeTag::T_AlterRoleSetStmt => After::Settings(pg_sys::Oid::INVALID),
+            NodeTag::T_DropStmt => {
+                let drop = &*node.cast::<pg_sys::DropStmt>();
+                match drop.removeType {
+                    pg_sys::ObjectType::OBJECT_EXTENSION | pg_sys::ObjectType::OBJECT_SCHEMA => After::Wake,
+                    _ => After::Nothing,
+                }
+            }
+            NodeTag::T_DropOwnedStmt => After::Wake,
             NodeTag::T_TransactionStmt => {
                 let kind = (*node.cast::<pg_sys::TransactionStmt>()).kind;
                 match kind {

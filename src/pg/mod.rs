@@ -10,6 +10,7 @@ pub mod guard;
 pub mod hooks;
 pub mod jsonb;
 pub mod lock;
+pub mod memory;
 pub mod session;
 pub mod shared;
 pub mod spi;

@@ -17,7 +17,7 @@ pub struct Failure {
 
 /// Settings that the owner of a database could turn against its worker, and plans that a worker must not be talked out
 /// of: it walks queues in index order, whatever the statistics say.
-const OVERRIDES: [(&CStr, &CStr); 22] = [
+const OVERRIDES: &[(&CStr, &CStr)] = &[
     (c"role", c"none"),
     (c"search_path", c"pg_catalog, pg_temp"),
     (c"default_transaction_isolation", c"read committed"),
@@ -38,7 +38,14 @@ const OVERRIDES: [(&CStr, &CStr); 22] = [
     (c"enable_sort", c"off"),
     (c"enable_hashjoin", c"off"),
     (c"enable_mergejoin", c"off"),
+    (c"enable_indexscan", c"on"),
+    (c"enable_indexonlyscan", c"on"),
+    (c"enable_tidscan", c"on"),
+    (c"enable_nestloop", c"on"),
+    (c"plan_cache_mode", c"auto"),
     (c"jit", c"off"),
+    #[cfg(any(feature = "pg17", feature = "pg18"))]
+    (c"transaction_timeout", c"0"),
     (c"log_statement", c"none"),
 ];
 
@@ -73,11 +80,8 @@ pub fn transaction<T>(body: impl FnOnce() -> Result<T, Error>) -> Result<T, Fail
             }
         }
     }))
+    // Rust panics, too.
     .catch_others(|caught| {
-        rollback();
-        Err(Failure { message: message(&caught) })
-    })
-    .catch_rust_panic(|caught| {
         rollback();
         Err(Failure { message: message(&caught) })
     })

@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use std::ffi::{CString, c_char, c_int};
 use std::marker::PhantomData;
 
-use pgrx::datum::DatumWithOid;
+use pgrx::datum::{DatumWithOid, TimestampWithTimeZone};
 use pgrx::{FromDatum, IntoDatum, pg_sys};
 
 use crate::error::{Error, Result};
@@ -107,7 +107,7 @@ impl Statement {
     }
 
     fn plan(&self, args: &[DatumWithOid]) -> Result<pg_sys::SPIPlanPtr> {
-        let key = self.sql.as_ptr() as usize;
+        let key = (self.sql.as_ptr() as usize, self.cursor_options);
         let mut types: Vec<pg_sys::Oid> = args.iter().map(DatumWithOid::oid).collect();
         if let Some(plan) = PLANS.with_borrow(|plans| plans.get(&key).map(|p| (p.plan, p.types == types))) {
             return match plan {
@@ -135,8 +135,8 @@ struct Plan {
 }
 
 thread_local! {
-    /// Kept plans by the address of their text. The plan cache behind them follows DDL, also DROP and CREATE EXTENSION.
-    static PLANS: RefCell<HashMap<usize, Plan>> = RefCell::new(HashMap::new());
+    /// Kept plans by the address of their text and how they are planned. The plan cache behind them follows DDL, also DROP and CREATE EXTENSION.
+    static PLANS: RefCell<HashMap<(usize, c_int), Plan>> = RefCell::new(HashMap::new());
 }
 
 /// An SPI connection, closed when dropped.
@@ -219,9 +219,22 @@ pub struct Row<'a> {
     _life: PhantomData<&'a ()>,
 }
 
-impl<'a> Row<'a> {
-    /// The value of a column, `None` when NULL. Borrowed values live as long as the row.
-    pub fn get<T: FromDatum + IntoDatum + 'a>(&'a self, column: usize) -> Result<Option<T>> {
+/// What a column can be read as: borrowed for the life `'r` of its row, or owned.
+pub trait Column<'r>: FromDatum + IntoDatum {}
+
+impl<'r> Column<'r> for &'r str {}
+impl<'r> Column<'r> for &'r [u8] {}
+impl Column<'_> for String {}
+impl Column<'_> for bool {}
+impl Column<'_> for i32 {}
+impl Column<'_> for i64 {}
+impl Column<'_> for pg_sys::Oid {}
+impl Column<'_> for TimestampWithTimeZone {}
+impl Column<'_> for Vec<u8> {}
+
+impl Row<'_> {
+    /// The value of a column, `None` when NULL.
+    pub fn get<'r, T: Column<'r>>(&'r self, column: usize) -> Result<Option<T>> {
         // SAFETY: tuple and descriptor belong to the same live result; SPI_gettypeid answers InvalidOid for a column
         // that does not exist, which no type has.
         let found = unsafe { pg_sys::SPI_gettypeid(self.desc, column as c_int) };
@@ -241,7 +254,7 @@ impl<'a> Row<'a> {
     }
 
     /// The value of a column that is never NULL.
-    pub fn need<T: FromDatum + IntoDatum + 'a>(&'a self, column: usize) -> Result<T> {
+    pub fn need<'r, T: Column<'r>>(&'r self, column: usize) -> Result<T> {
         self.get(column)?.ok_or_else(|| Error::internal(format!("column {column} is NULL")))
     }
 }

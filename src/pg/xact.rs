@@ -1,6 +1,6 @@
 //! What happens at the end of a transaction: waking the worker, dropping the append-only pass.
 //!
-//! One callback for the life of the session. It never fails, allocates nothing and takes no lock.
+//! One callback for the life of the session. It never fails, allocates nothing and waits for nothing.
 
 use std::cell::Cell;
 
@@ -14,7 +14,8 @@ thread_local! {
     static ANNOUNCE: Cell<bool> = const { Cell::new(false) };
     static ASK_LAUNCHER: Cell<bool> = const { Cell::new(false) };
     static RESCAN: Cell<bool> = const { Cell::new(false) };
-    static SETTINGS: Cell<bool> = const { Cell::new(false) };
+    /// Whose settings changed: a database's, or with `INVALID` anybody's.
+    static SETTINGS: Cell<Option<pg_sys::Oid>> = const { Cell::new(None) };
     static HOLDS: Cell<bool> = const { Cell::new(false) };
 }
 
@@ -53,9 +54,11 @@ pub fn rescan_at_commit() {
     RESCAN.set(true);
 }
 
-/// Has every worker compare its settings with the catalog's when the transaction commits.
-pub fn settings_changed_at_commit() {
-    SETTINGS.set(true);
+/// Has the worker of a database compare its settings with the catalog's when the transaction commits; all workers for
+/// `INVALID`, or when it is called for several databases.
+pub fn settings_changed_at_commit(database: pg_sys::Oid) {
+    let only = SETTINGS.get().is_none_or(|earlier| earlier == database);
+    SETTINGS.set(Some(if only { database } else { pg_sys::Oid::INVALID }));
 }
 
 /// Keeps a database free of workers until the transaction ends, either way.
@@ -78,8 +81,8 @@ unsafe extern "C-unwind" fn at_end(event: pg_sys::XactEvent::Type, _arg: *mut st
     let database = unsafe { pg_sys::MyDatabaseId };
     match event {
         XACT_EVENT_COMMIT => {
-            if SETTINGS.get() {
-                shared::settings_changed();
+            if let Some(database) = SETTINGS.get() {
+                shared::settings_changed(database);
             }
             if WAKE.get() {
                 shared::wake_worker(database);
@@ -99,7 +102,8 @@ unsafe extern "C-unwind" fn at_end(event: pg_sys::XactEvent::Type, _arg: *mut st
         XACT_EVENT_ABORT | XACT_EVENT_PREPARE | XACT_EVENT_PARALLEL_COMMIT | XACT_EVENT_PARALLEL_ABORT => {}
         _ => return,
     }
-    for flag in [&WAKE, &WAKE_ON_ABORT, &ANNOUNCE, &ASK_LAUNCHER, &RESCAN, &SETTINGS] {
+    SETTINGS.set(None);
+    for flag in [&WAKE, &WAKE_ON_ABORT, &ANNOUNCE, &ASK_LAUNCHER, &RESCAN] {
         flag.set(false);
     }
     if HOLDS.replace(false) {

@@ -134,6 +134,12 @@ pub fn table() -> Result<pg_sys::Oid> {
     TABLE.one(See::Latest, &[], |row| row.need(1))
 }
 
+/// Locks a record until the end of the transaction.
+pub fn lock(seq: i64) -> Result<()> {
+    static LOCK: Statement = Statement::new("SELECT 1 FROM trustlog.operation o WHERE o.seq = $1 FOR UPDATE");
+    LOCK.run(&[seq.into()]).map(drop)
+}
+
 /// An address in the canonical text form, as records have it.
 pub fn canonical_address(address: Option<&str>) -> Result<Option<String>> {
     static HOST: Statement = Statement::new("SELECT pg_catalog.host($1::pg_catalog.inet)");
@@ -238,7 +244,7 @@ fn differing(row: &Row, new: &NewOperation) -> Result<Vec<&'static str>> {
         ("do_repository", row.need::<&str>(11)? != new.do_repository),
         ("client_ip", new.client_ip.is_some() && row.need(17)?),
         ("server_ip", new.server_ip.is_some() && row.need(18)?),
-        ("timestamp", new.op_time.is_some_and(|t| row.need(14).ok() != Some(t))),
+        ("timestamp", new.op_time.is_some() && new.op_time != row.get(14)?),
         ("strategy", strategy.is_some() && strategy != row.get::<&str>(16)?),
     ];
     Ok(checks.iter().filter(|(_, differs)| *differs).map(|(name, _)| *name).collect())

@@ -28,13 +28,17 @@ macro_rules! take {
 #[cfg(any(test, feature = "pg_test"))]
 pub const EXPLAIN_TAKE: &str = concat!("EXPLAIN (COSTS OFF) ", take!());
 
-/// Takes at most `limit` rows with `seq > after`, lowest first, and returns their `seq` in order. Rows that somebody
+/// Takes at most `limit` rows with `seq > after`, lowest first, and returns how many, and the records they stand for, in
+/// order. Rows that somebody
 /// holds locked (because the record is being attested by hand) are left for later.
-pub fn take(after: i64, limit: i64) -> Result<Vec<i64>> {
+pub fn take(after: i64, limit: i64) -> Result<(usize, Vec<i64>)> {
     static TAKE: Statement = Statement::planned_each_time(take!());
     let mut seqs = TAKE.rows(See::Command, &[after.into(), limit.into()], |row| row.need(1))?;
+    let rows = seqs.len();
     seqs.sort_unstable();
-    Ok(seqs)
+    // A record that is queued twice is sealed once.
+    seqs.dedup();
+    Ok((rows, seqs))
 }
 
 /// Locks the row of a record that is not sealed yet, so that the sealer leaves it alone until this transaction ends.

@@ -94,14 +94,24 @@ pub fn requeue(op_ids: Option<&[String]>) -> Result<u64> {
 /// none is missed.
 pub fn remove_sealed(seqs: &[i64]) -> Result<()> {
     static ANY: Statement = Statement::new("SELECT EXISTS (SELECT FROM trustlog.retry)");
+    // What somebody has locked to retry it stays: the sealer never waits, and the finders pass over what is attested.
     static REMOVE: Statement = Statement::new(
-        "DELETE FROM trustlog.retry r USING trustlog.operation o WHERE o.seq = ANY ($1) AND r.op_id = o.op_id",
+        "DELETE FROM trustlog.retry WHERE op_id = ANY (ARRAY(
+             SELECT r.op_id FROM trustlog.retry r JOIN trustlog.operation o ON o.op_id = r.op_id
+              WHERE o.seq = ANY ($1) FOR UPDATE OF r SKIP LOCKED))",
     );
     // Nearly always there are none, and that costs one look.
     if ANY.one(See::Command, &[], |row| row.need(1))? {
         REMOVE.run(&[seqs.to_vec().into()])?;
     }
     Ok(())
+}
+
+/// Takes a dead letter out; whether it was one.
+pub fn remove_dead(op_id: &str) -> Result<bool> {
+    static REMOVE: Statement =
+        Statement::new("DELETE FROM trustlog.retry WHERE op_id = $1 AND retry_status = 'DEAD_LETTER'");
+    REMOVE.run(&[op_id.into()]).map(|rows| rows == 1)
 }
 
 /// Takes a record out; whether it was in.

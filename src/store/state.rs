@@ -22,7 +22,7 @@ pub struct Gate {
 }
 
 /// Reads the gate; without a state row everything is as it was at the beginning.
-pub fn gate() -> Result<Gate> {
+pub fn gate(see: See) -> Result<Gate> {
     static GATE: Statement = Statement::new(
         "SELECT coalesce((SELECT max(l.idx) FROM trustlog.leaf l), -1) + 1,
                 coalesce((SELECT s.sink FROM trustlog.state s WHERE s.only_row), 'log'),
@@ -30,7 +30,7 @@ pub fn gate() -> Result<Gate> {
                 EXISTS (SELECT FROM trustlog.outbox o WHERE o.restored),
                 coalesce((SELECT h.database FROM trustlog.home h WHERE h.only_row) = $1, false)",
     );
-    GATE.one(See::Latest, &[catalog::my_database().into()], |row| {
+    GATE.one(see, &[catalog::my_database().into()], |row| {
         let sink: &str = row.need(2)?;
         Ok(Gate {
             size: row.need(1)?,
@@ -52,7 +52,7 @@ pub fn settle() -> Result<()> {
 
 /// Leaves in the log.
 pub fn size() -> Result<i64> {
-    Ok(gate()?.size)
+    Ok(gate(See::Latest)?.size)
 }
 
 /// Where the delivery cursor stands when the sink in force is `http`; under the other sinks it is the end of the log.
@@ -62,6 +62,14 @@ pub fn delivery_cursor() -> Result<Option<i64>> {
           WHERE EXISTS (SELECT FROM trustlog.state s WHERE s.only_row AND s.sink = 'http')",
     );
     Ok(CURSOR.first(See::Latest, &[], |row| row.get(1))?.flatten())
+}
+
+/// Locks the row, if there is one, so that [`switch_sink`] does not wait for a session that pauses or resumes; false when
+/// such a session has it.
+pub fn try_lock() -> Result<bool> {
+    static LOCK: Statement = Statement::new("SELECT 1 FROM trustlog.state s WHERE s.only_row FOR UPDATE SKIP LOCKED");
+    static EXISTS: Statement = Statement::new("SELECT EXISTS (SELECT FROM trustlog.state s WHERE s.only_row)");
+    Ok(LOCK.run(&[])? > 0 || !EXISTS.one(See::Command, &[], |row| row.need(1))?)
 }
 
 /// Puts another sink in force. No record's status changes: what the old one left unattested beyond its cursor moves to

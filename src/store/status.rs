@@ -3,10 +3,12 @@
 use trustlog_core::model::{Sink, Strategy};
 
 use crate::error::{Error, Result};
+use crate::pg::catalog;
 use crate::pg::guard::Pass;
 use crate::pg::spi::{See, Statement};
 
 /// Where a record stands.
+#[derive(PartialEq)]
 pub struct Standing {
     /// Its key.
     pub seq: i64,
@@ -36,6 +38,20 @@ impl Standing {
 
 /// Where the record with this op_id stands now, committed or in this transaction; P0002 when there is none.
 pub fn find(op_id: &str) -> Result<Standing> {
+    look(op_id, See::Latest)?.ok_or_else(|| Error::unknown(op_id))
+}
+
+/// As [`find`], for somebody who is about to change that. A transaction that sees one snapshot throughout would change
+/// nothing of what is newer, and not be told: 40001.
+pub fn find_to_change(op_id: &str) -> Result<Standing> {
+    let now = find(op_id)?;
+    if catalog::sees_one_snapshot() && look(op_id, See::Command)?.as_ref() != Some(&now) {
+        return Err(Error::Serialization { op_id: op_id.to_owned() });
+    }
+    Ok(now)
+}
+
+fn look(op_id: &str, see: See) -> Result<Option<Standing>> {
     static FIND: Statement = Statement::new(
         "SELECT r.seq, r.strategy, l.idx, l.attested_at IS NOT NULL, a.sink,
                 EXISTS (SELECT FROM trustlog.retry t WHERE t.op_id = $1 AND t.retry_status = 'DEAD_LETTER')
@@ -46,7 +62,7 @@ pub fn find(op_id: &str) -> Result<Standing> {
            LEFT JOIN trustlog.leaf l ON l.seq = r.seq
            LEFT JOIN trustlog.attestation a ON a.seq = r.seq",
     );
-    FIND.first(See::Latest, &[op_id.into()], |row| {
+    FIND.first(see, &[op_id.into()], |row| {
         let strategy: Option<&str> = row.get(2)?;
         Ok(Standing {
             seq: row.need(1)?,
@@ -56,8 +72,7 @@ pub fn find(op_id: &str) -> Result<Standing> {
             attested_by: row.get(5)?,
             dead: row.need(6)?,
         })
-    })?
-    .ok_or_else(|| Error::unknown(op_id))
+    })
 }
 
 /// Writes an attestation by hand; false when there is one already. Waits for a session that is writing one.
@@ -75,10 +90,10 @@ pub fn withdraw_by_hand(seq: i64) -> Result<bool> {
     WITHDRAW.run(&[seq.into()]).map(|rows| rows == 1)
 }
 
-/// Whether the outbox row of a record was written by the transaction that is running: nobody else can see it yet.
+/// Whether a record was saved by the transaction that is running: nobody else can see it yet.
 pub fn saved_by_this_transaction(seq: i64) -> Result<bool> {
     static XMIN: Statement =
         Statement::new("SELECT o.xmin::pg_catalog.text::pg_catalog.int8 FROM trustlog.operation o WHERE o.seq = $1");
     let xmin: Option<i64> = XMIN.first(See::Latest, &[seq.into()], |row| row.need(1))?;
-    Ok(xmin.and_then(|xmin| u32::try_from(xmin).ok()).is_some_and(crate::pg::catalog::is_my_own))
+    Ok(xmin.and_then(|xmin| u32::try_from(xmin).ok()).is_some_and(catalog::is_my_own))
 }

@@ -49,13 +49,13 @@ pub fn completed(size: i64, new: &[Hash]) -> Result<Vec<Tile>> {
 }
 
 /// What is wrong between leaves and tiles, if they do not fit: a restored table that is missing the other's rows.
-pub fn misfit(size: i64) -> Result<Option<String>> {
+pub fn misfit(see: See, size: i64) -> Result<Option<String>> {
     static COUNT: Statement =
         Statement::new("SELECT coalesce(max(t.n), -1) + 1 FROM trustlog.tile t WHERE t.level = $1");
     let leaves = unsigned(size)?;
     for level in 0_u8.. {
         let expected = signed(tiles::full_tiles(level, leaves))?;
-        let found: i64 = COUNT.one(See::Latest, &[i16::from(level).into()], |row| row.need(1))?;
+        let found: i64 = COUNT.one(see, &[i16::from(level).into()], |row| row.need(1))?;
         if found != expected {
             return Ok(Some(format!("{size} leaves need {expected} tiles at level {level}, and there are {found}")));
         }

@@ -63,6 +63,8 @@ struct Launcher {
     databases: HashMap<Oid, Entry>,
     /// Whether the lack of worker processes was reported.
     told_of_lack: bool,
+    /// The list of databases could not be read.
+    look_again: bool,
     listed: String,
 }
 
@@ -104,7 +106,9 @@ impl Launcher {
             State::Wanted => Some(SOON),
             _ => None,
         });
-        resting.min().unwrap_or(ROUND).min(if orphans { ORPHAN_ROUND } else { ROUND })
+        let again =
+            [(orphans, ORPHAN_ROUND), (self.look_again, SOON)].into_iter().filter(|(due, _)| *due).map(|(_, at)| at);
+        resting.chain(again).min().unwrap_or(ROUND).min(ROUND)
     }
 
     /// Frees the slots of an earlier launcher's workers that are gone; whether some are left.
@@ -131,7 +135,7 @@ impl Launcher {
             }
         }
         let listed = config::databases();
-        if all || listed != self.listed {
+        if all || self.look_again || listed != self.listed {
             self.listed = listed;
             self.look_at_all();
         }
@@ -139,7 +143,15 @@ impl Launcher {
 
     /// Compares what is known with the list of databases.
     fn look_at_all(&mut self) {
-        let Ok(found) = session::transaction(|| Ok(catalog::databases())) else { return };
+        let found = match session::transaction(|| Ok(catalog::databases())) {
+            Ok(found) => found,
+            Err(failure) => {
+                warning!("trustlog launcher: cannot list the databases, will try again: {}", failure.message);
+                self.look_again = true;
+                return;
+            }
+        };
+        self.look_again = false;
         let eligible: Vec<Oid> =
             found.into_iter().filter(|d| d.eligible && self.is_listed(&d.name)).map(|d| d.oid).collect();
         for oid in &eligible {
@@ -197,17 +209,24 @@ impl Launcher {
             matches!(entry.state, State::Wanted) && !shared::held(**oid) && shared::slot_of(**oid).is_none()
         });
         let Some((oid, entry)) = wanted else { return };
-        let Some(slot) = shared::take_slot(*oid) else { return };
-        if let Some(handle) = background::start_worker(slot) {
-            self.told_of_lack = false;
-            entry.state = State::Running(Running { slot, handle, since: Instant::now(), asked: false });
-            return;
-        }
-        if let Some(slot) = shared::slot(slot) {
-            slot.free();
+        let slot = shared::take_slot(*oid);
+        // A command may have taken hold of the database meanwhile; it looks for a worker after it has done so.
+        let handle = slot.filter(|_| !shared::held(*oid)).and_then(background::start_worker);
+        match (slot, handle) {
+            (Some(slot), Some(handle)) => {
+                self.told_of_lack = false;
+                entry.state = State::Running(Running { slot, handle, since: Instant::now(), asked: false });
+                return;
+            }
+            (Some(slot), None) => {
+                if let Some(slot) = shared::slot(slot) {
+                    slot.free();
+                }
+            }
+            (None, _) => {}
         }
         entry.state = State::Resting { until: Instant::now() + SOON };
-        if !std::mem::replace(&mut self.told_of_lack, true) {
+        if !shared::held(*oid) && !std::mem::replace(&mut self.told_of_lack, true) {
             warning!("trustlog launcher: no worker process is free; raise max_worker_processes");
         }
     }

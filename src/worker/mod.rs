@@ -27,6 +27,9 @@ const GATHER: Duration = Duration::from_millis(5);
 /// How soon to try again when another session holds the sealer's lock.
 const BUSY_WAIT: Duration = Duration::from_millis(100);
 
+/// How long after its start a worker takes every announced change of settings for one that it may have missed.
+const SETTLED: Duration = Duration::from_secs(5);
+
 /// How soon a worker that backs off notices that it is to stop.
 const BACK_OFF_STEP: Duration = Duration::from_millis(50);
 
@@ -55,6 +58,7 @@ pub fn run(slot: &'static Slot) -> Verdict {
         extension,
         settings,
         settings_checked: Instant::now(),
+        began: Instant::now(),
         scan: Scan::new(),
         failures: 0,
         told: None,
@@ -71,6 +75,8 @@ pub fn run(slot: &'static Slot) -> Verdict {
         slot.take_woken();
         match worker.step() {
             Step::Again => {}
+            // What waits for a lock on the way consumes the latch; the flag stays.
+            Step::Sleep(_) if slot.is_woken() => {}
             Step::Sleep(limit) => {
                 slot.set_phase(Phase::Idle);
                 background::sleep(limit.unwrap_or_else(config::poll_interval));
@@ -108,6 +114,7 @@ struct Worker {
     extension: pg_sys::Oid,
     settings: String,
     settings_checked: Instant,
+    began: Instant,
     scan: Scan,
     /// Errors in a row.
     failures: u32,
@@ -128,8 +135,11 @@ impl Worker {
     }
 
     fn step(&mut self) -> Step {
-        if self.settings_are_due() {
+        let announced = self.slot.take_settings_changed();
+        if announced || self.settings_checked.elapsed() > SETTINGS_CHECK {
             match self.settings_changed() {
+                // What changed while this process connected is in the catalog it compares with, and not in force.
+                Ok(_) if announced && self.began.elapsed() < SETTLED => return Step::End(Verdict::Restart),
                 // A new process reads them as every session does.
                 Ok(true) => return Step::End(Verdict::Restart),
                 Ok(false) => {}
@@ -254,10 +264,6 @@ impl Worker {
             Ok(None) => Step::End(Verdict::NoExtension),
             Err(failure) => self.failed(&failure),
         }
-    }
-
-    fn settings_are_due(&self) -> bool {
-        self.slot.take_settings_changed() || self.settings_checked.elapsed() > SETTINGS_CHECK
     }
 
     fn settings_changed(&mut self) -> Result<bool, Failure> {

@@ -67,18 +67,6 @@ named! {
     }
 }
 
-named! {
-    /// Where a record that failed stands in the retry table.
-    RetryStatus {
-        /// Failed once, not tried again yet.
-        Pending = "PENDING",
-        /// Tried again and failed again; more tries are left.
-        Retrying = "RETRYING",
-        /// Given up until somebody requeues or discards it.
-        DeadLetter = "DEAD_LETTER",
-    }
-}
-
 /// The longest operation id, in bytes of UTF-8.
 pub const MAX_OP_ID_BYTES: usize = 512;
 

@@ -1,18 +1,16 @@
 //! Names and limits of the model.
 #![allow(clippy::unwrap_used)]
 
-use trustlog_core::model::{RetryStatus, Sink, Status, Strategy, doid_prefix};
+use trustlog_core::model::{Sink, Status, Strategy, doid_prefix};
 
 #[test]
 fn every_name_leads_back_to_its_variant() {
     assert_eq!(Strategy::NAMES, ["DB_AND_TRUSTLOG", "DB_ONLY", "TRUSTLOG_ONLY"]);
     assert_eq!(Status::NAMES, ["NOT_TRUSTLOGGED", "TRUSTLOGGED"]);
     assert_eq!(Sink::NAMES, ["log", "http", "manual"]);
-    assert_eq!(RetryStatus::NAMES, ["PENDING", "RETRYING", "DEAD_LETTER"]);
     assert!(Strategy::NAMES.iter().all(|name| Strategy::parse(name).unwrap().as_str() == *name));
     assert!(Status::NAMES.iter().all(|name| Status::parse(name).unwrap().as_str() == *name));
     assert!(Sink::NAMES.iter().all(|name| Sink::parse(name).unwrap().as_str() == *name));
-    assert!(RetryStatus::NAMES.iter().all(|name| RetryStatus::parse(name).unwrap().as_str() == *name));
 }
 
 #[test]

@@ -19,6 +19,8 @@ pub struct Slot {
     generation: AtomicU32,
     pid: AtomicI32,
     procno: AtomicI32,
+    /// Whether `procno` is the worker's.
+    attached: AtomicBool,
     phase: AtomicU8,
     obstacle: AtomicU8,
     verdict: AtomicU8,
@@ -69,7 +71,7 @@ impl Slot {
         self.phase.store(Phase::Starting as u8, Ordering::SeqCst);
         self.obstacle.store(Obstacle::None as u8, Ordering::SeqCst);
         self.verdict.store(Verdict::Crashed as u8, Ordering::SeqCst);
-        for flag in [&self.stop, &self.woken, &self.settings] {
+        for flag in [&self.stop, &self.woken, &self.settings, &self.attached] {
             flag.store(false, Ordering::SeqCst);
         }
         self.last_error[0].store(0, Ordering::SeqCst);
@@ -81,11 +83,15 @@ impl Slot {
         self.clear();
     }
 
-    /// Makes this process the slot's worker.
-    pub fn attach(&self, pid: i32, now: i64) {
+    /// Makes this process the slot's worker; false when it has one already.
+    pub fn attach(&self, pid: i32, now: i64) -> bool {
+        if self.pid.compare_exchange(0, pid, Ordering::SeqCst, Ordering::SeqCst).is_err() {
+            return false;
+        }
         self.started_at.store(now, Ordering::SeqCst);
         self.procno.store(my_procno(), Ordering::SeqCst);
-        self.pid.store(pid, Ordering::SeqCst);
+        self.attached.store(true, Ordering::SeqCst);
+        true
     }
 
     /// The worker's database; `INVALID` when the slot is free.
@@ -163,6 +169,11 @@ impl Slot {
         self.settings.swap(false, Ordering::SeqCst)
     }
 
+    /// Whether somebody has woken the worker since it began to look.
+    pub fn is_woken(&self) -> bool {
+        self.woken.load(Ordering::SeqCst)
+    }
+
     /// To be called by the worker before it looks for work: what commits from now on wakes it again.
     pub fn take_woken(&self) -> bool {
         self.woken.swap(false, Ordering::SeqCst)
@@ -171,7 +182,7 @@ impl Slot {
     /// Sets the worker's latch, once until it has looked.
     pub(super) fn wake(&self) {
         // Commits that come while the worker has not looked yet need no further signal.
-        if !self.woken.swap(true, Ordering::SeqCst) && self.pid() != 0 {
+        if !self.woken.swap(true, Ordering::SeqCst) && self.attached.load(Ordering::SeqCst) {
             set_latch(self.procno.load(Ordering::SeqCst), self.pid());
         }
     }

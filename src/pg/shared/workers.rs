@@ -37,9 +37,10 @@ pub fn wake_worker(database: pg_sys::Oid) {
     }
 }
 
-/// Has every worker compare its settings with the catalog's.
-pub fn settings_changed() {
-    for (_, slot) in occupied() {
+/// Has the worker of a database compare its settings with the catalog's; all workers for `INVALID`.
+pub fn settings_changed(database: pg_sys::Oid) {
+    let whose = |slot: &Slot| database == pg_sys::Oid::INVALID || slot.database() == database;
+    for (_, slot) in occupied().filter(|(_, slot)| whose(slot)) {
         slot.announce_settings();
     }
 }
