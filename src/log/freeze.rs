@@ -1,5 +1,7 @@
 //! When the log must not grow: it came out of a dump, and nobody has said yet how it goes on.
 
+use std::time::Duration;
+
 use crate::error::{Error, Result};
 use crate::pg::spi::See;
 use crate::pg::{lock, xact};
@@ -8,6 +10,9 @@ use crate::store::{outbox, state, tile};
 const CONTINUE: &str = "Check that everything was restored, then call trustlog.continue_log(): with old_copy_is_gone => \
     true if the old database will never be used again, otherwise the log goes on as a new history.";
 const REPAIR: &str = "Restore the missing rows of trustlog.leaf and trustlog.tile from the same dump.";
+
+/// How long to wait for another sealer: longer than a worker's batch takes.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Why nothing may be sealed, and what to do.
 pub struct Frozen {
@@ -36,7 +41,8 @@ fn is_restored(gate: &state::Gate) -> bool {
 
 /// Lets a restored log grow again. Returns how many records wait to be sealed.
 pub fn continue_log(old_copy_is_gone: bool) -> Result<i64> {
-    if !lock::try_sealer() {
+    // A worker that finds the log frozen has the lock for a moment, too.
+    if !lock::sealer_within(PATIENCE) {
         return Err(super::seal::busy());
     }
     let gate = state::gate(See::Latest)?;

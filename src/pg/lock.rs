@@ -1,8 +1,10 @@
-//! What a sealing transaction locks, always without waiting.
+//! What a sealing transaction locks. The worker never waits for a lock.
+
+use std::time::{Duration, Instant};
 
 use pgrx::pg_sys;
 
-use super::catalog;
+use super::{background, catalog};
 
 /// Advisory locks that SQL can take have class 1 (one bigint) or 2 (two ints) in the last field of the lock tag; a class
 /// of our own cannot be taken by accident or in spite.
@@ -21,6 +23,18 @@ pub fn try_sealer() -> bool {
         },
         pg_sys::ExclusiveLock,
     )
+}
+
+/// Becomes the sealer until the end of the transaction, unless another one stays for longer than this. Can be cancelled.
+pub fn sealer_within(patience: Duration) -> bool {
+    let deadline = Instant::now() + patience;
+    while !try_sealer() {
+        if Instant::now() > deadline {
+            return false;
+        }
+        background::nap(Duration::from_millis(10));
+    }
+    true
 }
 
 /// The extension, as a sealing transaction finds it.
