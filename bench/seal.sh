@@ -43,6 +43,6 @@ base=$(median seal "${cells[0]}" 1)
 printf '\n%-38s %10s %7s %12s %10s\n' '' records/s ratio "CPU s/100k" WAL/record
 for cell in "${cells[@]}"; do
     rate=$(median seal "$cell" 1)
-    printf '%-38s %10s %7s %12s %8d B%s\n' "$cell" "$(figures "${rate%.*}")" "$(ratio "$rate" "$base")" \
+    printf '%-38s %10s %7s %12s %8.0f B%s\n' "$cell" "$(figures "${rate%.*}")" "$(ratio "$rate" "$base")" \
         "$(ratio "$(median seal "$cell" 2)" "$(ratio "$SIZE" 100000)")" "$(median seal "$cell" 3)" "$(flag seal "$cell")"
 done
