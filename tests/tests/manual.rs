@@ -165,7 +165,15 @@ fn no_record_is_found_by_two_sessions_that_attest_in_loops() {
             let (cluster, findings) = (&cluster, &findings);
             scope.spawn(move || attest_in_a_loop(cluster, session + 1, RECORDS, findings));
         }
-        insert(&mut client, &operations[RECORDS / 2..]);
+        // Some of it is attested while it waits in the outbox for certain, the rest while the worker takes it.
+        client.batch_execute("SELECT trustlog.pause('all')").unwrap();
+        let (waiting, rest) = operations[RECORDS / 2..].split_at(RECORDS / 4);
+        insert(&mut client, waiting);
+        wait::until(wait::PATIENCE, "records are attested in the outbox", || {
+            findings.in_outbox.load(Relaxed) > 0 && findings.in_outbox_for_log_only.load(Relaxed) > 0
+        });
+        client.batch_execute("SELECT trustlog.resume()").unwrap();
+        insert(&mut client, rest);
     });
     let [given_back, in_outbox, in_outbox_for_log_only, in_log] =
         [&findings.given_back, &findings.in_outbox, &findings.in_outbox_for_log_only, &findings.in_log]
@@ -343,4 +351,54 @@ fn finding_what_is_unattested_does_not_slow_down_as_the_log_grows() {
     // top, some hundreds a page; a look at every record would be five pages for each.
     assert!(before < 2000 + i64::try_from(records / 100).unwrap(), "{before} pages for 100 records");
     assert!(after < 2000, "{after} pages for 100 records after VACUUM");
+}
+
+#[test]
+fn an_old_snapshot_changes_no_status_by_halves() {
+    let cluster = manual().start();
+    let mut client = cluster.create_db("app");
+    let mut old = cluster.connect("app");
+    old.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1").unwrap();
+    insert(&mut client, &operations("op", 2));
+    audit::wait_until_sealed(&mut client);
+    // What it would have to remove is newer than what it sees.
+    let refused = old.batch_execute("SELECT trustlog.update_status('op-0', 'TRUSTLOGGED')").unwrap_err();
+    assert_eq!(refused.code().map(|code| code.code()), Some("40001"), "{refused}");
+    old.batch_execute("ROLLBACK; BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1").unwrap();
+    old.batch_execute("SELECT trustlog.update_status('op-0', 'TRUSTLOGGED'); COMMIT").unwrap();
+    client.batch_execute("SELECT trustlog.update_status('op-1', 'TRUSTLOGGED')").unwrap();
+    check_all_attested(&mut client, &operations("op", 2));
+}
+
+#[test]
+fn the_sealer_does_not_wait_for_a_session_that_retries() {
+    let cluster = manual().setting("trustlog.sink", "log").start();
+    let mut client = cluster.create_db("app");
+    client.batch_execute("SELECT trustlog.pause('all')").unwrap();
+    insert(&mut client, &operations("op", 10));
+    client.batch_execute("SELECT trustlog.add_retry('op-1', 'failed', now())").unwrap();
+    let mut retrying = cluster.connect("app");
+    retrying.batch_execute("BEGIN").unwrap();
+    assert_eq!(count(&mut retrying, "trustlog.find_pending_retries_with_lock(10)"), 1);
+    client.batch_execute("SELECT trustlog.resume()").unwrap();
+    audit::wait_until_sealed(&mut client);
+    retrying.batch_execute("COMMIT").unwrap();
+    // It was attested by its sealing: nobody is told to retry it.
+    assert_eq!(count(&mut client, "trustlog.find_pending_retries(10)"), 0);
+}
+
+#[test]
+fn stat_takes_no_batch_sealed_in_between_for_a_misfit() {
+    let cluster = manual().setting("trustlog.sink", "log").setting("trustlog.seal_batch_size", 100).start();
+    let mut client = cluster.create_db("app");
+    client.batch_execute("SELECT trustlog.pause('all')").unwrap();
+    insert(&mut client, &operations("op", 20_000));
+    client.batch_execute("SELECT trustlog.resume()").unwrap();
+    let mut looks = 0;
+    while count(&mut client, "trustlog.outbox") > 0 {
+        let state: String = client.query_one("SELECT state FROM trustlog.stat", &[]).unwrap().get(0);
+        assert_ne!(state, "frozen");
+        looks += 1;
+    }
+    assert!(looks > 10, "{looks} looks");
 }
