@@ -14,7 +14,6 @@ use crate::store::erased::{self, Erased};
 use crate::store::operation::{self, NewOperation, Saved, unix_micros};
 
 /// What became of one operation.
-#[derive(Clone)]
 pub struct Outcome {
     /// Its key.
     pub seq: i64,

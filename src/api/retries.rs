@@ -2,16 +2,16 @@
 
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::prelude::*;
-use trustlog_core::model::{Sink, Strategy};
+use trustlog_core::model::Sink;
 
 use super::arguments::given;
-use super::status::db_only;
+use super::status::hold;
 use crate::config;
 use crate::error::{Error, Result, SqlResult};
-use crate::pg::{catalog, xact};
+use crate::pg::catalog;
 use crate::store::retry::{self, Due};
 use crate::store::status::{self, Standing};
-use crate::store::{outbox, unattested};
+use crate::store::unattested;
 
 #[pg_extern(schema = "trustlog", security_definer)]
 #[search_path(pg_catalog, pg_temp)]
@@ -104,12 +104,7 @@ fn not_dead(op_id: &str) -> Error {
 /// A record that is to be attested and is not. The sealer leaves it alone until this transaction ends, and no earlier
 /// discarding counts any more.
 fn unattested_standing(op_id: &str) -> Result<Standing> {
-    outbox::lock(status::find_to_change(op_id)?.seq)?;
-    xact::wake_at_end();
-    let standing = status::find_to_change(op_id)?;
-    if standing.strategy == Some(Strategy::DbOnly) {
-        return Err(db_only(op_id));
-    }
+    let standing = hold(op_id)?;
     if standing.is_attested() {
         return Err(Error::state(
             format!("operation \"{op_id}\" is attested"),

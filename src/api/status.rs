@@ -51,19 +51,25 @@ pub(super) fn parse_status(name: &str, value: Option<&str>) -> Result<Status> {
 
 /// Sets the status by hand; whether that changed anything.
 pub(super) fn set(op_id: &str, to: Status) -> Result<bool> {
-    let standing = changeable(status::find_to_change(op_id)?, op_id)?;
-    // The sealer leaves the record alone until this transaction ends; should that be a rollback, it must look again.
-    outbox::lock(standing.seq)?;
-    xact::wake_at_end();
+    let mut standing = hold(op_id)?;
     if standing.strategy == Some(Strategy::TrustlogOnly) {
         // It may have to be erased: whoever holds it locked to attest it comes first.
         operation::lock(standing.seq)?;
+        standing = status::find_to_change(op_id)?;
     }
-    let standing = changeable(status::find_to_change(op_id)?, op_id)?;
     match to {
         Status::Trustlogged => attest(op_id, &standing),
         Status::NotTrustlogged => withdraw(op_id, &standing),
     }
+}
+
+/// A record whose status can change at all, as it stands once the sealer leaves it alone, which it does until this
+/// transaction ends.
+pub(super) fn hold(op_id: &str) -> Result<Standing> {
+    outbox::lock(changeable(status::find_to_change(op_id)?, op_id)?.seq)?;
+    // Should that be a rollback, the sealer must look again.
+    xact::wake_at_end();
+    changeable(status::find_to_change(op_id)?, op_id)
 }
 
 fn attest(op_id: &str, standing: &Standing) -> Result<bool> {
@@ -103,17 +109,12 @@ fn withdraw(op_id: &str, standing: &Standing) -> Result<bool> {
 /// A record whose status can change at all.
 fn changeable(standing: Standing, op_id: &str) -> Result<Standing> {
     if standing.strategy == Some(Strategy::DbOnly) {
-        return Err(db_only(op_id));
+        return Err(Error::state(
+            format!("operation \"{op_id}\" has strategy DB_ONLY and is never attested"),
+            "Save operations that are to be attested with another strategy.",
+        ));
     }
     Ok(standing)
-}
-
-/// The error for what a DB_ONLY record cannot do.
-pub(super) fn db_only(op_id: &str) -> Error {
-    Error::state(
-        format!("operation \"{op_id}\" has strategy DB_ONLY and is never attested"),
-        "Save operations that are to be attested with another strategy.",
-    )
 }
 
 fn wait(op_id: &str, deadline: Option<Instant>) -> Result<bool> {

@@ -180,27 +180,44 @@ pub fn exit(code: c_int) -> ! {
 
 /// Sleeps until woken or for the given time; then answers interrupts and reads the configuration if it changed.
 pub fn sleep(timeout: Duration) {
-    // Rounded up: a wait of less than a millisecond must not become none.
-    let millis = c_long::try_from(timeout.as_micros().div_ceil(1000)).unwrap_or(c_long::MAX);
-    // SAFETY: this process's own latch; dies with the postmaster.
-    unsafe {
-        pg_sys::pgstat_report_activity(pg_sys::BackendState::STATE_IDLE, std::ptr::null());
-        let events = pg_sys::WL_LATCH_SET | pg_sys::WL_TIMEOUT | pg_sys::WL_EXIT_ON_PM_DEATH;
-        pg_sys::WaitLatch(pg_sys::MyLatch, events as c_int, millis, pg_sys::PG_WAIT_EXTENSION);
-        pg_sys::ResetLatch(pg_sys::MyLatch);
-    }
+    // SAFETY: no text to copy.
+    unsafe { pg_sys::pgstat_report_activity(pg_sys::BackendState::STATE_IDLE, std::ptr::null()) };
+    wait_for_latch(timeout);
     answer_interrupts();
 }
 
 /// Waits for the given time, whatever sets the latch; the next [`sleep`] sees that it was set.
 pub fn pause(time: Duration) {
-    let millis = c_long::try_from(time.as_micros().div_ceil(1000)).unwrap_or(c_long::MAX);
-    // SAFETY: as in `sleep`.
-    unsafe {
-        let events = pg_sys::WL_TIMEOUT | pg_sys::WL_EXIT_ON_PM_DEATH;
-        pg_sys::WaitLatch(std::ptr::null_mut(), events as c_int, millis, pg_sys::PG_WAIT_EXTENSION);
-    }
+    // SAFETY: without a latch only the time and the postmaster's end are waited for.
+    unsafe { wait(std::ptr::null_mut(), pg_sys::WL_TIMEOUT, time) };
     answer_interrupts();
+}
+
+/// A short wait in any session; can be cancelled.
+pub fn nap(timeout: Duration) {
+    // Resetting the latch is safe: whoever set it for another reason is answered by the check for interrupts, and callers
+    // look at their condition again.
+    wait_for_latch(timeout);
+    pgrx::check_for_interrupts!();
+}
+
+fn wait_for_latch(timeout: Duration) {
+    // SAFETY: this process's own latch.
+    unsafe {
+        wait(pg_sys::MyLatch, pg_sys::WL_LATCH_SET | pg_sys::WL_TIMEOUT, timeout);
+        pg_sys::ResetLatch(pg_sys::MyLatch);
+    }
+}
+
+/// Ends with the postmaster. The time is rounded up: a wait of less than a millisecond must not become none.
+///
+/// # Safety
+/// `latch` is this process's own, or null when `events` does not name it.
+unsafe fn wait(latch: *mut pg_sys::Latch, events: u32, time: Duration) {
+    let millis = c_long::try_from(time.as_micros().div_ceil(1000)).unwrap_or(c_long::MAX);
+    let events = (events | pg_sys::WL_EXIT_ON_PM_DEATH) as c_int;
+    // SAFETY: as the caller promises.
+    unsafe { pg_sys::WaitLatch(latch, events, millis, pg_sys::PG_WAIT_EXTENSION) };
 }
 
 /// Answers what other processes ask of this one (barriers, SIGTERM) and follows a configuration reload.
@@ -219,19 +236,6 @@ pub fn answer_interrupts() {
 pub fn report_running(what: &CStr) {
     // SAFETY: a NUL-terminated text, copied.
     unsafe { pg_sys::pgstat_report_activity(pg_sys::BackendState::STATE_RUNNING, what.as_ptr()) };
-}
-
-/// A short wait in any session; can be cancelled.
-pub fn nap(timeout: Duration) {
-    let millis = c_long::try_from(timeout.as_millis()).unwrap_or(c_long::MAX).max(1);
-    // SAFETY: this process's own latch. Resetting it is safe: whoever set it for another reason is answered by the
-    // check for interrupts, and callers look at their condition again.
-    unsafe {
-        let events = pg_sys::WL_LATCH_SET | pg_sys::WL_TIMEOUT | pg_sys::WL_EXIT_ON_PM_DEATH;
-        pg_sys::WaitLatch(pg_sys::MyLatch, events as c_int, millis, pg_sys::PG_WAIT_EXTENSION);
-        pg_sys::ResetLatch(pg_sys::MyLatch);
-    }
-    pgrx::check_for_interrupts!();
 }
 
 /// Asks a process to end, also while it waits for a lock. Does nothing for 0, the pid of a worker that has not connected

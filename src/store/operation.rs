@@ -103,7 +103,6 @@ pub fn from_unix_micros(micros: i64) -> Option<TimestampWithTimeZone> {
 }
 
 /// A record to be saved, checked. `None` is what the caller left out.
-#[derive(Clone, PartialEq, Debug)]
 pub struct NewOperation {
     pub op_id: String,
     pub op_actor: String,

@@ -72,7 +72,7 @@ pub fn run(slot: &'static Slot) -> Verdict {
         }
         worker.gather();
         // Before looking for work: what commits from now on wakes again.
-        slot.take_woken();
+        slot.clear_woken();
         match worker.step() {
             Step::Again => {}
             // What waits for a lock on the way consumes the latch; the flag stays.
@@ -138,11 +138,12 @@ impl Worker {
         let announced = self.slot.take_settings_changed();
         if announced || self.settings_checked.elapsed() > SETTINGS_CHECK {
             match self.settings_changed() {
-                // What changed while this process connected is in the catalog it compares with, and not in force.
-                Ok(_) if announced && self.began.elapsed() < SETTLED => return Step::End(Verdict::Restart),
-                // A new process reads them as every session does.
-                Ok(true) => return Step::End(Verdict::Restart),
-                Ok(false) => {}
+                // A new process reads them as every session does. (What changed while this process connected is in the
+                // catalog it compares with, and not in force.)
+                Ok(changed) if changed || (announced && self.began.elapsed() < SETTLED) => {
+                    return Step::End(Verdict::Restart);
+                }
+                Ok(_) => {}
                 Err(failure) => return self.failed(&failure),
             }
         }

@@ -175,8 +175,8 @@ impl Slot {
     }
 
     /// To be called by the worker before it looks for work: what commits from now on wakes it again.
-    pub fn take_woken(&self) -> bool {
-        self.woken.swap(false, Ordering::SeqCst)
+    pub fn clear_woken(&self) {
+        self.woken.store(false, Ordering::SeqCst);
     }
 
     /// Sets the worker's latch, once until it has looked.
